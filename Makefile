@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit integration lint sanity package format soak bench build clean environment programs
+.PHONY: help demo test unit integration lint sanity package format soak bench build changelog clean environment programs
 
 # The checkout is found as a collection through collections/, whatever the folder is called.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -29,6 +29,7 @@ help:
 	@echo "  make soak         the long tests: hundreds of kills, big databases"
 	@echo "  make bench        measure against native tools; installs more packages into .venv-bench"
 	@echo "  make build        build the collection's archive into dist/"
+	@echo "  make changelog    move the fragments into the changelog of the version that galaxy.yml names"
 	@echo "  make clean        remove everything that make has made"
 
 environment:
@@ -73,6 +74,10 @@ bench: programs
 
 build: environment
 	@$(PYTHON) tools/build.py dist
+
+changelog: environment
+	@antsibull-changelog release --update-existing --reload-plugins
+	@echo "Next: read CHANGELOG.rst, then make lint"
 
 clean:
 	rm -rf .venv .venv-bench .cache .ansible collections dist .pytest_cache .ruff_cache .hypothesis

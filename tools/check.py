@@ -61,7 +61,7 @@ def main() -> int:
     """Run the parts named on the command line, or all; return 0 only when every one succeeded."""
     names, pytest_arguments = split_arguments(sys.argv[1:])
     parts = choose(names)
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
     outcomes = []
     for number, part in enumerate(parts, 1):
         command = part.command + pytest_arguments if part.command[: len(PYTEST)] == PYTEST else part.command
@@ -123,7 +123,7 @@ def summarize(outcomes: list[Outcome]) -> int:
         print(f"{outcome.part.name:<13} {result:<7} {outcome.seconds:>7.1f}  {closing}")
     total = sum(outcome.seconds for outcome in outcomes)
     if failed:
-        print(f"\n{len(failed)} of {len(outcomes)} checks failed after {total:.0f} s. Look above, mend, and run again:")
+        print(f"\n{len(failed)} of {len(outcomes)} checks failed after {total:.0f} s. Look above, then run:")
         for command in dict.fromkeys(outcome.part.again for outcome in failed):
             print(f"  {command}")
         return 1

@@ -29,7 +29,7 @@ def project_files() -> list[pathlib.PurePath]:
 
 @contextlib.contextmanager
 def collection_copy() -> Iterator[pathlib.Path]:
-    """A temporary copy of the project files at `.../ansible_collections/holdfast/db`, without caches or links.
+    """A temporary copy of the project files at `.../ansible_collections/holdfast/db`, without caches.
 
     ansible-test and antsibull-docs ask for that path; building in the checkout itself would walk through the
     environments and round the link in collections/.
