@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Callable, Optional, Protocol
 
 from .errors import BadInput
@@ -54,9 +54,10 @@ class Plan:
 def plan(candidates: Sequence[Candidate], rules: Rules, now: datetime) -> Plan:
     """Decide about all backups of one source, given in any order; ``now`` is aware. Linear after one sort.
 
-    Raises BadInput for a backup that is listed twice or a time without an offset.
+    Raises BadInput for a backup that is listed twice, or when ``now`` has no offset from UTC.
     """
     _check(candidates, now)
+    now = now.astimezone(timezone.utc)  # as every candidate's moment
     newest_first = sorted(candidates, key=lambda candidate: (candidate.moment, candidate.id), reverse=True)
     held = _hold(newest_first)
     table = _table(newest_first, rules, now, held)
@@ -71,11 +72,6 @@ def _check(candidates: Sequence[Candidate], now: datetime) -> None:
     for candidate in candidates:
         if candidate.id in seen:
             raise BadInput(f"backup {candidate.id} is listed twice: give each backup of a source once")
-        if candidate.moment.utcoffset() is None:
-            raise BadInput(
-                f"the time of backup {candidate.id}, {candidate.moment.isoformat()}, has no offset from UTC: "
-                "add one"
-            )
         seen.add(candidate.id)
 
 
@@ -95,7 +91,6 @@ def _hold(newest_first: Sequence[Candidate]) -> str | None:
 # ---- the table ----
 
 _Guard = Callable[[Candidate], Optional[str]]  # the reason to keep it whatever the rules say
-_Limit = Callable[[Candidate], Optional[str]]  # the reason to remove it; asked only about what would stay
 
 
 @dataclass(frozen=True)
@@ -107,6 +102,11 @@ class _Opinion:
 class _Wish(Protocol):
     def judge(self, candidate: Candidate) -> _Opinion:
         """Whether this rule keeps the backup, and in either case why."""
+
+
+class _Limit(Protocol):
+    def judge(self, candidate: Candidate, *, stays: bool) -> str | None:
+        """The reason to remove it, if any; ``stays`` when without limits it would stay."""
 
 
 @dataclass(frozen=True)
@@ -162,14 +162,13 @@ def _decide(candidate: Candidate, table: _Table) -> Decision:
         return Decision(candidate, keep=True, reasons=tuple(guarded))
     opinions = [wish.judge(candidate) for wish in table.wishes]
     wished = [opinion.why for opinion in opinions if opinion.keeps]
-    if not guarded and not wished:
-        why = "no rule keeps it: " + "; ".join(opinion.why for opinion in opinions)
-        return Decision(candidate, keep=False, reasons=(why,))
     # The limits are asked about guarded backups too, because max_count counts them.
-    limited = [reason for reason in (limit(candidate) for limit in table.limits) if reason]
-    if limited and not guarded:
-        return Decision(candidate, keep=False, reasons=tuple(limited))
-    return Decision(candidate, keep=True, reasons=tuple(guarded + wished))
+    stays = bool(guarded or wished)
+    limited = [reason for reason in (limit.judge(candidate, stays=stays) for limit in table.limits) if reason]
+    if guarded or (wished and not limited):
+        return Decision(candidate, keep=True, reasons=tuple(guarded + wished))
+    unwished = [] if wished else ["no rule keeps it: " + "; ".join(opinion.why for opinion in opinions)]
+    return Decision(candidate, keep=False, reasons=tuple(unwished + limited))
 
 
 def _keep_parents(decisions: Sequence[Decision]) -> tuple[Decision, ...]:
@@ -284,15 +283,19 @@ class _TooOld:
     span: timedelta
     now: datetime
 
-    def __call__(self, candidate: Candidate) -> str | None:
+    def judge(self, candidate: Candidate, *, stays: bool) -> str | None:  # noqa: ARG002
         return f"older than {format_duration(self.span)}" if self.now - candidate.moment > self.span else None
 
 
 @dataclass
 class _TooMany:
+    """Counts what stays, newest first; beyond the number allowed everything is one too many."""
+
     allowed: int
     seen: int = 0
 
-    def __call__(self, _candidate: Candidate) -> str | None:
-        self.seen += 1
-        return f"beyond max_count {self.allowed}" if self.seen > self.allowed else None
+    def judge(self, _candidate: Candidate, *, stays: bool) -> str | None:
+        if self.seen == self.allowed:
+            return f"beyond max_count {self.allowed}"
+        self.seen += stays
+        return None

@@ -14,16 +14,24 @@ from .errors import BadInput, shown
 
 @dataclass(frozen=True)
 class Candidate:
-    """One backup as retention sees it."""
+    """One backup as retention sees it. Raises BadInput for a moment without an offset from UTC."""
 
     id: str
-    moment: datetime  # aware; the time of consistency
+    moment: datetime  # the time of consistency; kept in UTC, whichever offset it came with
     good: bool = True
     pinned: bool = False
     safety: bool = False  # what a restore took of the database it was about to replace
     proven: bool = False  # a drill restored it and found everything
     flagged: bool = False  # departs from its predecessors and nobody has acknowledged that
     parent: str | None = None  # the backup that this incremental one needs
+
+    def __post_init__(self) -> None:
+        if self.moment.utcoffset() is None:
+            raise BadInput(
+                f"the time of backup {self.id}, {self.moment.isoformat()}, has no offset from UTC: add one"
+            )
+        # Python subtracts two times of one zone by their wall clocks, an hour wrong when clocks were changed.
+        object.__setattr__(self, "moment", self.moment.astimezone(timezone.utc))
 
 
 @dataclass(frozen=True)

@@ -165,9 +165,11 @@ def test_a_date_alone_is_refused(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "now", "latest", "1763620200", "2026-11-20T6:30:00Z", "2026-11-20T06:30:00ZZ", "2026-11-20T06:30:00 CET",
+    ["", "now", "latest", "1763620200", "2026-11-20T6:30:00Z", "2026-11-20T06:30:00ZZ",
+     "2026-11-20T06:30:00 CET",
      "2026-11-20T06:30:00Z\n", "20-11-2026T06:30:00Z", "2026-W47-5T06:30:00Z", "2026-11-20T063000Z",
-     "\N{ARABIC-INDIC DIGIT TWO}026-11-20T06:30:00Z", "2026-11-20T06:30:00+1", None, 1763620200, HALF_PAST_SIX],
+     "\N{ARABIC-INDIC DIGIT TWO}026-11-20T06:30:00Z", "2026-11-20T06:30:00+1", None, 1763620200,
+     HALF_PAST_SIX],
 )  # fmt: skip
 def test_what_is_no_time_is_refused(text):
     with pytest.raises(BadInput, match="is not a time: write") as refused:
@@ -233,8 +235,9 @@ def test_a_size_is_read_in_powers_of_1024(text, size):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "GiB", "10 GB", "10gb", "10 gib", "-1", "1,5 GiB", ".5 GiB", "1e3", "1  GiB", " 1", "1\n", "nan", 4096, None],
-)
+    ["", "GiB", "10 GB", "10gb", "10 gib", "-1", "1,5 GiB", ".5 GiB", "1e3", "1  GiB", " 1", "1\n", "nan",
+     4096, None],
+)  # fmt: skip
 def test_a_size_in_any_other_form_is_refused(text):
     with pytest.raises(BadInput, match=r"is not a size.*512 MiB or 1\.5 GiB"):
         parse_size(text)
