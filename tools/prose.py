@@ -18,23 +18,19 @@ FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)|!\[[^\]\n]*\]\(([^)\s]+)\)")
 TARGET = re.compile(r"^([a-z][\w-]*):", re.MULTILINE)
-MAKE = re.compile(r"(?:^|`)(?:\$ )?make ([a-z][\w-]*)", re.MULTILINE)
+TYPED_INLINE = re.compile(r"`make ([a-z][\w-]*)")
+TYPED_IN_EXAMPLE = re.compile(r"^ *(?:\$ )?make ([a-z][\w-]*)", re.MULTILINE)
 
 
 def main() -> int:
     """Print each complaint as page:line; return 0 when there is none."""
     files = set(project_files())
     pages = sorted(name for name in files if name.suffix == ".md")
-    targets = set(TARGET.findall((ROOT / "Makefile").read_text()))
     complaints = []
     for page in pages:
         text = (ROOT / page).read_text(encoding="utf-8")
         complaints += link_mistakes(page, text, files) + example_mistakes(page, text)
-        complaints += [
-            f"{page}:{line_of(text, found.start())}: there is no `make {found[1]}`"
-            for found in MAKE.finditer(text)
-            if found[1] not in targets
-        ]
+        complaints += command_mistakes(page, text)
     for complaint in complaints:
         print(complaint)
     print(f"Read {len(pages)} pages: {len(complaints) or 'no'} complaints")
@@ -49,7 +45,7 @@ def link_mistakes(page: pathlib.PurePath, text: str, files: set[pathlib.PurePath
         address = found[1] or found[2]
         if re.match(r"[a-z]+:", address):
             continue
-        path, _, anchor = address.partition("#")
+        path, anchor = [*address.split("#", 1), ""][:2]
         target = (ROOT / page.parent / path).resolve() if path else (ROOT / page)
         where = f"{page}:{line_of(prose, found.start())}"
         if not target.is_relative_to(ROOT) or not holds(target, files):
@@ -93,6 +89,19 @@ def example_mistakes(page: pathlib.PurePath, text: str) -> list[str]:
         except (yaml.YAMLError, json.JSONDecodeError) as mistake:
             complaints.append(f"{where}: this {block[2]} does not parse: {' '.join(str(mistake).split())}")
     return complaints
+
+
+def command_mistakes(page: pathlib.PurePath, text: str) -> list[str]:
+    """Complaints about `make` commands, in a sentence or in an example, that the Makefile does not know."""
+    targets = set(TARGET.findall((ROOT / "Makefile").read_text(encoding="utf-8")))
+    typed = [(line_of(text, found.start()), found[1]) for found in TYPED_INLINE.finditer(text)]
+    for block in FENCE.finditer(text):
+        first = line_of(text, block.start(3)) - 1
+        typed += [
+            (first + line_of(block[3], found.start(1)), found[1])
+            for found in TYPED_IN_EXAMPLE.finditer(block[3])
+        ]
+    return [f"{page}:{line}: there is no `make {name}`" for line, name in typed if name not in targets]
 
 
 def line_of(text: str, position: int) -> int:

@@ -30,7 +30,7 @@ import runpy
 import subprocess
 import sys
 
-subprocess.check_call([sys.executable, "-m", "ensurepip", "--upgrade"])
+subprocess.check_call([sys.executable, "-m", "ensurepip", "--upgrade"], stdout=subprocess.DEVNULL)
 wanted = [argument for argument in sys.argv[1:] if argument not in ("--no-setuptools", "--no-wheel")]
 sys.argv = ["pip", "install", *wanted]
 runpy.run_module("pip", run_name="__main__")
