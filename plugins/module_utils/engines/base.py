@@ -132,11 +132,12 @@ SafetyTaker = Callable[[Callable[[ArtifactWriter, Folder], Taken]], str]
 class Engine(ABC):
     """One database of one kind. Methods raise HoldfastError subclasses with messages for the user.
 
-    ``name``: the word in policies and manifests. ``keeps_beside``: a swap leaves the old database beside, so that no
+    ``name``: the word in policies and manifests. ``method``: the native tool it uses. ``keeps_beside``: a swap leaves the old database beside, so that no
     safety backup is needed.
     """
 
     name: ClassVar[str]
+    method: ClassVar[str]
     keeps_beside: ClassVar[bool]
 
     def __init__(self, database: str, settings: EngineSettings, processes: Processes) -> None:
@@ -188,6 +189,13 @@ class Engine(ABC):
 
         Killed at any moment, the live database is either the old or the new one. ``take_safety``: None where no
         safety backup is wanted or the old database stays beside.
+        """
+
+    def settle(self, *, force: bool) -> None:
+        """Finish or revert what an earlier restore left undone, before anything else is done.
+
+        ``force``: a person has asked anew and confirmed, so content that is neither old nor new may be given up.
+        Raises Refused where that is needed and was not said.
         """
 
     def kept(self) -> tuple[Kept, ...]:

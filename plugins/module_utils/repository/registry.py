@@ -20,6 +20,11 @@ def init_repository(location: str, owner: Account) -> Repository:
     return _kind(location).init(location, owner)
 
 
+def would_init(location: str) -> bool:
+    """Whether ``init_repository`` would make one; False where one is there; raises where it would refuse."""
+    return _kind(location).would_init(location)
+
+
 def _kind(location: str) -> type[Repository]:
     from .directory import DirectoryRepository
 

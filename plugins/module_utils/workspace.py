@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the holdfast.db maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A private directory for plain temporary files, gone afterwards whatever happens.
+
+It lies on a local disk, not in the repository, which may be a share that must never see plain text. Its descriptor
+carries a lock that children inherit; the next run removes every workspace whose lock is free.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import stat
+import time
+from contextlib import contextmanager
+from typing import Iterator
+
+from .errors import BadInput, shown
+from .folders import Folder
+
+DEFAULT = "/var/tmp"
+_READY = "holdfast-work-"
+_BEING_MADE = "holdfast-making-"
+_HOUR = 3600.0
+
+
+@contextmanager
+def workspace(base: str | None) -> Iterator[Folder]:
+    """A fresh directory below ``base``; others may pass through it to a part handed to them, but not list it.
+
+    Raises BadInput where ``base`` is no directory that we may write into.
+    """
+    place = base or DEFAULT
+    try:
+        parent = Folder.open(place)
+    except OSError as reason:
+        raise BadInput("The work directory %s cannot be used: %s." % (shown(place), reason.strerror)) from None
+    with parent:
+        _clear_leftovers(parent)
+        name = _READY + secrets.token_hex(8)
+        try:
+            folder = _make_locked(parent, name)
+        except OSError as reason:
+            raise BadInput(
+                "The work directory %s cannot be written to: %s; name another in work_path."
+                % (shown(place), reason.strerror)
+            ) from None
+        try:
+            with folder:
+                yield folder
+        finally:
+            parent.remove_tree(name)
+
+
+def _make_locked(parent: Folder, name: str) -> Folder:
+    """Locked before it carries the name that the sweeper looks for, so that it can never be swept away alive."""
+    unready = _BEING_MADE + secrets.token_hex(8)
+    folder = parent.make_child(unready)
+    fcntl.flock(folder.descriptor, fcntl.LOCK_EX)
+    os.fchmod(folder.descriptor, 0o711)
+    parent.rename(unready, name)
+    folder.path = os.path.join(parent.path, name)
+    return folder
+
+
+def _clear_leftovers(parent: Folder) -> None:
+    for name in parent.names():
+        if not name.startswith((_READY, _BEING_MADE)):
+            continue
+        try:
+            status = parent.stat(name)
+        except FileNotFoundError:
+            continue
+        is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+        is_young = name.startswith(_BEING_MADE) and time.time() - status.st_mtime < _HOUR
+        if is_ours and not is_young:
+            _remove_if_dead(parent, name)
+
+
+def _remove_if_dead(parent: Folder, name: str) -> None:
+    try:
+        folder = parent.child(name)
+    except FileNotFoundError:
+        return
+    with folder:
+        try:
+            fcntl.flock(folder.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+    parent.remove_tree(name)
