@@ -1,0 +1,106 @@
+# Copyright (c) 2026, the holdfast.db maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all parts of this engine share while one method runs: the database's name, its server, the right programs."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import Iterator
+
+from ...errors import NotFound
+from ...model import EngineSettings
+from ...pipeline import Command, Processes
+from .clients import ClientPrograms, fitting_client, installed_clients
+from .connection import Access, opened
+from .session import Session, connected
+
+
+class ServerContext:
+    """One server as seen from this host. Made by ``server_context``; starts nothing until it is asked something."""
+
+    def __init__(self, database: str, settings: EngineSettings, processes: Processes, access: Access) -> None:
+        self.database = database
+        self.settings = settings
+        self.processes = processes
+        self.access = access
+        self._clients: tuple[ClientPrograms, ...] = ()
+        self._server_version: int | None = None
+
+    @property
+    def maintenance_database(self) -> str:
+        """The database to connect to for work that is not inside ``database``."""
+        return self.settings.connection.maintenance_database or "postgres"
+
+    @property
+    def server_version(self) -> int:
+        """As ``server_version_num``; asks the server the first time."""
+        if self._server_version is None:
+            with self.maintenance_session() as session:
+                self._server_version = session.server_version
+        return self._server_version
+
+    @property
+    def clients(self) -> tuple[ClientPrograms, ...]:
+        """Every installed set of client programs, oldest first; raises Refused where there is none."""
+        if not self._clients:
+            self._clients = installed_clients(self.settings.tools, self.processes, self.access.account)
+        return self._clients
+
+    @property
+    def programs(self) -> ClientPrograms:
+        """The client programs that fit this server; raises Refused where all are too old."""
+        return fitting_client(self.clients, self.server_version)
+
+    @contextmanager
+    def session(self, database: str | None = None, *, user: str | None = None) -> Iterator[Session]:
+        """A session on ``database`` (None: the one this context is for); raises NotFound, Refused."""
+        psql = self.clients[-1].path("psql")
+        wanted = self.database if database is None else database
+        with connected(self.processes, self.access, psql, wanted, user=user) as session:
+            self._server_version = session.server_version
+            yield session
+
+    @contextmanager
+    def maintenance_session(self) -> Iterator[Session]:
+        """A session outside ``database``: on the maintenance database, or on template1 where there is no postgres."""
+        with ExitStack() as opening:
+            try:
+                session = opening.enter_context(self.session(self.maintenance_database))
+            except NotFound:
+                if self.settings.connection.maintenance_database is not None:
+                    raise
+                session = opening.enter_context(self.session("template1"))
+            yield session
+
+    def command(
+        self,
+        tool: str,
+        *arguments: str,
+        database: str | None = None,
+        user: str | None = None,
+        directory: str | None = None,
+        descriptors: tuple[int, ...] = (),
+    ) -> Command:
+        """``tool`` of the fitting version with ``arguments``, connected to ``database`` where one is named.
+
+        ``directory``: where it starts. ``descriptors``: more open files that it needs.
+        """
+        connection: tuple[str, ...] = ()
+        if database is not None:
+            connection = ("--no-password", "--dbname=" + self.access.conninfo(database, user=user))
+        return Command(
+            (self.programs.path(tool), *connection, *arguments),
+            environment=self.access.environment,
+            account=self.access.account,
+            directory=directory,
+            descriptors=self.access.descriptors + descriptors,
+            secrets=self.access.secrets,
+        )
+
+
+@contextmanager
+def server_context(database: str, settings: EngineSettings, processes: Processes) -> Iterator[ServerContext]:
+    """The context for one method's work; its secrets are forgotten when the block is left."""
+    with opened(settings.connection) as access:
+        yield ServerContext(database, settings, processes, access)
