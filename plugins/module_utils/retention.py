@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Callable, Optional, Protocol
 
 from .errors import BadInput
@@ -57,7 +57,6 @@ def plan(candidates: Sequence[Candidate], rules: Rules, now: datetime) -> Plan:
     Raises BadInput for a backup that is listed twice, or when ``now`` has no offset from UTC.
     """
     _check(candidates, now)
-    now = now.astimezone(timezone.utc)  # as every candidate's moment
     newest_first = sorted(candidates, key=lambda candidate: (candidate.moment, candidate.id), reverse=True)
     held = _hold(newest_first)
     table = _table(newest_first, rules, now, held)

@@ -104,5 +104,5 @@ class Rules:
             raise unknown
         try:
             return ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: "Europe" is a directory
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: "Europe" may be a directory
             raise unknown from error
