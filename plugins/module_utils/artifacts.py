@@ -12,10 +12,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Iterator, Sequence
 
 from .accounts import Account
 from .errors import BadInput, Damaged, Refused, ToolFailed, shown
@@ -80,7 +80,13 @@ class ArtifactWriter:
         self._time_limit = time_limit
 
     def stream(
-        self, name: str, role: str, chain: Sequence[Command], *, source: int | None = None, tap: Sequence[Command] = ()
+        self,
+        name: str,
+        role: str,
+        chain: Sequence[Command],
+        *,
+        source: int | None = None,
+        tap: Sequence[Command] = (),
     ) -> tuple[Artifact, Tap | None]:
         """Store what ``chain`` writes (without a chain: the bytes of the descriptor ``source``) as ``name``.
 
@@ -246,7 +252,9 @@ class ArtifactReader:
             sha256, _gap, name = line.partition("  ")
             inside = name[len(artifact.name) + 1 :]
             if not name.startswith(artifact.name + "/") or "/" in inside or inside in ("", ".", ".."):
-                raise Damaged("The index %s names a file outside its directory." % shown(artifact.index), artifact.index)
+                raise Damaged(
+                    "The index %s names a file outside its directory." % shown(artifact.index), artifact.index
+                )
             listed.add(inside)
             yield name, sha256, None
         with self._folder.child(artifact.name) as folder:

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Iterator
 
 from .artifacts import Identity, decoding
 from .errors import BadInput, NotFound, shown

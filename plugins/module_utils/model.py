@@ -8,9 +8,10 @@ Plain immutable values. Nothing here reads a file, a clock or a server.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Mapping
+from typing import Any
 
 from .errors import BadInput, shown
 
@@ -234,4 +235,11 @@ class Marker:
     def from_json(cls, data: Mapping[str, Any]) -> Marker:
         """The inverse of ``to_json``; raises KeyError or TypeError on anything else."""
         source = Source(*data["source"]) if data.get("source") else None
-        return cls(data["declared"], data["at"], source, data.get("backup"), data.get("request"), data.get("repository"))
+        return cls(
+            data["declared"],
+            data["at"],
+            source,
+            data.get("backup"),
+            data.get("request"),
+            data.get("repository"),
+        )

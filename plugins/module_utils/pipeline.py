@@ -22,9 +22,10 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Callable, Iterator, Mapping, Sequence
+from typing import IO, Callable
 
 from .accounts import Account
 from .errors import ToolFailed, shown
@@ -189,7 +190,12 @@ class Processes:
         return self._inherited
 
     def run(
-        self, command: Command, *, stdin: bytes | None = None, timeout: float | None = None, check: bool = True
+        self,
+        command: Command,
+        *,
+        stdin: bytes | None = None,
+        timeout: float | None = None,
+        check: bool = True,
     ) -> Completed:
         """Run one command to its end and return what it printed.
 

@@ -14,8 +14,8 @@ import os
 import secrets
 import stat
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Iterator
 
 from .errors import BadInput, shown
 from .folders import Folder

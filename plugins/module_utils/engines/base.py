@@ -11,10 +11,11 @@ engine, write one file with a subclass of ``Engine`` and name it in ``registry.p
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Callable, ClassVar, Mapping
+from typing import Any, Callable, ClassVar
 
 from ..artifacts import ArtifactReader, ArtifactWriter
 from ..external import ExternalFile
@@ -132,8 +133,8 @@ SafetyTaker = Callable[[Callable[[ArtifactWriter, Folder], Taken]], str]
 class Engine(ABC):
     """One database of one kind. Methods raise HoldfastError subclasses with messages for the user.
 
-    ``name``: the word in policies and manifests. ``method``: the native tool it uses. ``keeps_beside``: a swap leaves the old database beside, so that no
-    safety backup is needed.
+    ``name``: the word in policies and manifests. ``method``: the native tool it uses.
+    ``keeps_beside``: a swap leaves the old database beside, so that no safety backup is needed.
     """
 
     name: ClassVar[str]
@@ -191,7 +192,7 @@ class Engine(ABC):
         safety backup is wanted or the old database stays beside.
         """
 
-    def settle(self, *, force: bool) -> None:
+    def settle(self, *, force: bool) -> None:  # noqa: B027 - most engines leave nothing to settle
         """Finish or revert what an earlier restore left undone, before anything else is done.
 
         ``force``: a person has asked anew and confirmed, so content that is neither old nor new may be given up.

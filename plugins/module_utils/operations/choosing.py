@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Sequence
 
 from ..errors import BadInput, Damaged, NotFound, shown
 from ..model import ORDINARY, Source
@@ -77,9 +77,7 @@ def _named(entries: Sequence[Entry], source: Source, backup: str) -> Entry:
     raise NotFound("There is no backup %s of %s; %s." % (shown(backup), source, hint))
 
 
-def _none_matches(
-    entries: Sequence[Entry], source: Source, before: datetime | None, flagged: Sequence[Entry]
-) -> str:
+def _none_matches(entries: Sequence[Entry], source: Source, before: datetime | None, flagged: Sequence[Entry]) -> str:
     when = " at or before %s" % format_time(before) if before else ""
     if flagged:
         return "There is no good backup of %s%s; %s" % (source, when, _passed_over(flagged[0]))
@@ -87,7 +85,10 @@ def _none_matches(
     if good and before:
         oldest = min(entry.manifest.snapshot for entry in good)
         return "There is no good backup of %s%s; the oldest is of %s." % (source, when, format_time(oldest))
-    return "There is no good backup of %s%s; make one first, or check host, policy and database." % (source, when)
+    return "There is no good backup of %s%s; make one first, or check host, policy and database." % (
+        source,
+        when,
+    )
 
 
 def _passed_over(entry: Entry) -> str:

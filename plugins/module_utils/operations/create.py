@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from typing import Callable, Sequence
+from typing import Callable
 
 from ..accounts import account_named, account_of
 from ..artifacts import ArtifactWriter
@@ -78,13 +79,13 @@ def create(request: CreateRequest, now: datetime, *, predict: bool = False) -> C
         if recent:
             return recent
         if predict:
-            return _predicted(request, repository, "A backup would be made.", initialised)
+            return _predicted(request, repository, "A backup would be made.", initialised=initialised)
         with repository.writing(request.source, request.place.lock_wait) as writing:
             # Another run may have made one while this one waited for the lock.
             recent = _recent_enough(repository, request, now)
             if recent:
                 return recent
-            return _made(request, repository, writing, now, initialised)
+            return _made(request, repository, writing, now, initialised=initialised)
 
 
 def record(
@@ -112,7 +113,7 @@ def record(
 
 
 def _made(
-    request: CreateRequest, repository: Repository, writing: Writing, now: datetime, initialised: bool
+    request: CreateRequest, repository: Repository, writing: Writing, now: datetime, *, initialised: bool
 ) -> Created:
     engine = open_engine(request.engine, request.source.database, request.settings, Processes((writing.lock,)))
 
@@ -133,12 +134,17 @@ def _made(
         engine=engine.name,
         method=manifest.method,
         entry=entry,
-        warnings=(*repository.warnings, *_plain_text_warning(request), *manifest.warnings, *_flag_warnings(manifest)),
+        warnings=(
+            *repository.warnings,
+            *_plain_text_warning(request),
+            *manifest.warnings,
+            *_flag_warnings(manifest),
+        ),
         initialised=initialised,
     )
 
 
-def _predicted(request: CreateRequest, repository: Repository | None, reason: str, initialised: bool) -> Created:
+def _predicted(request: CreateRequest, repository: Repository | None, reason: str, *, initialised: bool) -> Created:
     engine: Engine = open_engine(request.engine, request.source.database, request.settings, Processes())
     facts = engine.look()
     warnings: tuple[str, ...] = ()

@@ -32,7 +32,8 @@ def departures(new: Manifest, previous: Manifest | None) -> tuple[str, ...]:
     is_comparable = new.compression == previous.compression and bool(new.recipients) == bool(previous.recipients)
     if is_comparable and previous.stored_size >= _SMALL and new.stored_size * 4 < previous.stored_size:
         flags.append(
-            "It takes %d bytes, less than a quarter of the %d of %s." % (new.stored_size, previous.stored_size, previous.id)
+            "It takes %d bytes, less than a quarter of the %d of %s."
+            % (new.stored_size, previous.stored_size, previous.id)
         )
     return tuple(flags)
 

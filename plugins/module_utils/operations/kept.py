@@ -40,9 +40,10 @@ def drop_kept(
     opened = open_engine(engine, name, settings, Processes())
     kept = next((one for one in opened.kept() if one.name == name), None)
     if kept is None:
-        return Dropped(False, "There is no kept database %s." % shown(name))
+        return Dropped(changed=False, reason="There is no kept database %s." % shown(name))
     if confirm != name:
         raise Refused("To remove the kept database %s for good, repeat its name in confirm." % shown(name))
     if not predict:
         opened.drop_kept(name)
-    return Dropped(True, "The kept database %s %s." % (shown(name), "would be removed" if predict else "was removed"), kept)
+    done = "would be removed" if predict else "was removed"
+    return Dropped(changed=True, reason="The kept database %s %s." % (shown(name), done), kept=kept)

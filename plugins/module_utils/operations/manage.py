@@ -27,25 +27,27 @@ def remove(place: Place, source: Source, backup_id: str, *, predict: bool = Fals
     with opened(place) as repository:
         entry = _find(repository, source, backup_id)
         if entry is None:
-            return Managed(False, "There is no backup %s of %s." % (shown(backup_id), source))
+            return Managed(changed=False, reason="There is no backup %s of %s." % (shown(backup_id), source))
         if entry.pinned:
             raise Refused("The backup %s is pinned; unpin it first if it is really to go." % backup_id)
         if not predict:
             with repository.writing(source, place.lock_wait) as writing:
                 writing.remove(backup_id)
-        return Managed(True, "The backup %s %s." % (backup_id, "would be deleted" if predict else "was deleted"))
+        done = "would be deleted" if predict else "was deleted"
+        return Managed(changed=True, reason="The backup %s %s." % (backup_id, done))
 
 
 def pin(place: Place, source: Source, backup_id: str, *, pinned: bool, predict: bool = False) -> Managed:
     """Keep one backup whatever retention says, or no longer. Raises NotFound."""
+    state = "pinned" if pinned else "not pinned"
     with opened(place) as repository:
         entry = _existing(repository, source, backup_id)
         if entry.pinned == pinned:
-            return Managed(False, "It is %s already." % ("pinned" if pinned else "not pinned"), entry)
+            return Managed(changed=False, reason="It is %s already." % state, entry=entry)
         if not predict:
             with repository.writing(source, place.lock_wait) as writing:
                 writing.set_pinned(backup_id, pinned=pinned)
-        return Managed(True, "It is now %s." % ("pinned" if pinned else "not pinned"), replace(entry, pinned=pinned))
+        return Managed(changed=True, reason="It is now %s." % state, entry=replace(entry, pinned=pinned))
 
 
 def acknowledge(place: Place, source: Source, backup_id: str, *, predict: bool = False) -> Managed:
@@ -53,11 +55,12 @@ def acknowledge(place: Place, source: Source, backup_id: str, *, predict: bool =
     with opened(place) as repository:
         entry = _existing(repository, source, backup_id)
         if not entry.is_flagged:
-            return Managed(False, "There is nothing to acknowledge about it.", entry)
+            return Managed(changed=False, reason="There is nothing to acknowledge about it.", entry=entry)
         if not predict:
             with repository.writing(source, place.lock_wait) as writing:
                 writing.acknowledge(backup_id)
-        return Managed(True, "What is unusual about it is accepted.", replace(entry, acknowledged=True))
+        accepted = replace(entry, acknowledged=True)
+        return Managed(changed=True, reason="What is unusual about it is accepted.", entry=accepted)
 
 
 def _existing(repository: Repository, source: Source, backup_id: str) -> Entry:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from typing import Callable, Mapping
+from typing import Callable
 
 from ..artifacts import ArtifactReader, ArtifactWriter, Identity
 from ..engines.base import Engine, Loaded, LoadOrder, SafetyTaker, Taken, Target
@@ -97,7 +98,7 @@ def restore(request: RestoreRequest, now: datetime, *, predict: bool = False) ->
         raise Refused(target.unfinished)
     satisfied = request.declaration.why_satisfied(target.marker)
     if satisfied:
-        return Restored(False, satisfied, target, marker=target.marker)
+        return Restored(changed=False, reason=satisfied, target=target, marker=target.marker)
     _check_confirmed(request, target)
     with ExitStack() as stack:
         if request.declaration.file is not None:
@@ -137,13 +138,12 @@ def _job_of_backup(request: RestoreRequest, target: Target, now: datetime, stack
     source = request.declaration.source
     repository = stack.enter_context(opened(request.place))
     entries = repository.entries(source)
-    choice = choose(
-        entries, source, now, backup=request.declaration.backup, before=request.declaration.before
-    )
+    choice = choose(entries, source, now, backup=request.declaration.backup, before=request.declaration.before)
     reading = stack.enter_context(repository.reading(source, choice.entry.id))
     if reading.manifest.engine != request.engine:
         raise Refused(
-            "The backup %s was made by the engine %s, not %s." % (choice.entry.id, reading.manifest.engine, request.engine)
+            "The backup %s was made by the engine %s, not %s."
+            % (choice.entry.id, reading.manifest.engine, request.engine)
         )
     chosen = time.monotonic()
     locks = () if reading.lock is None else (reading.lock,)
@@ -237,7 +237,8 @@ def _check_equal(engine: Engine, loaded: Loaded, order: LoadOrder) -> None:
     if found:
         more = " and %d more." % (len(found) - _NAMED) if len(found) > _NAMED else ""
         raise RestoreFailed(
-            "What was loaded is not what was backed up, so nothing was replaced: %s%s" % (" ".join(found[:_NAMED]), more)
+            "What was loaded is not what was backed up, so nothing was replaced: %s%s"
+            % (" ".join(found[:_NAMED]), more)
         )
 
 
@@ -245,7 +246,12 @@ def _safety_taker(request: RestoreRequest, engine: Engine, job: _Job) -> SafetyT
     """A function that files what it is given a way to take as a safety backup of the target."""
     recipients = request.recipients or (job.entry.manifest.recipients if job.entry else ())
     wanted = CreateRequest(
-        request.place, request.safety_source, request.engine, request.settings, request.compression, recipients
+        request.place,
+        request.safety_source,
+        request.engine,
+        request.settings,
+        request.compression,
+        recipients,
     )
 
     def take_safety(take: Callable[[ArtifactWriter, Folder], Taken]) -> str:
@@ -284,7 +290,8 @@ def _check_confirmed(request: RestoreRequest, target: Target) -> None:
         )
     if not target.is_empty and request.confirm is None:
         raise Refused(
-            "The database %s exists and is not empty; to replace it, repeat its name in confirm." % shown(target.display)
+            "The database %s exists and is not empty; to replace it, repeat its name in confirm."
+            % shown(target.display)
         )
 
 

@@ -114,7 +114,10 @@ def _read(reading: Reading, request: VerifyRequest) -> tuple[str, tuple[str, ...
         reader.check(artifact)
     checked = "The checksums of %d artifacts are right." % len(manifest.artifacts)
     if manifest.recipients and not reader.can_decrypt:
-        return CHECKSUMS, (checked, "It is encrypted and no identity was given, so its structure was not read.")
+        return CHECKSUMS, (
+            checked,
+            "It is encrypted and no identity was given, so its structure was not read.",
+        )
     with workspace(request.settings.workspace) as space:
         processes = Processes((*locks, space.descriptor))
         engine = open_engine(manifest.engine, manifest.source.database, request.settings, processes)

@@ -10,10 +10,11 @@ publishing and deleting, and nothing of engines or retention.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Mapping
+from typing import Any
 
 from ..folders import Folder
 from ..model import Manifest, Source
