@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import stat
-from typing import Iterator
+from collections.abc import Iterator
 
 from .errors import Damaged, RepositoryError, shown
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -52,9 +54,7 @@ class Folder:
 
     def child(self, name: str) -> Folder:
         """The directory ``name`` inside this one; never a link."""
-        return Folder(
-            os.open(name, _DIRECTORY, dir_fd=self.descriptor), os.path.join(self.path, name), self.owner
-        )
+        return Folder(os.open(name, _DIRECTORY, dir_fd=self.descriptor), os.path.join(self.path, name), self.owner)
 
     def make_child(self, name: str, *, exist_ok: bool = False) -> Folder:
         """Make the directory ``name``, with ``exist_ok`` unless it is there, and open it."""
@@ -65,6 +65,7 @@ class Folder:
                 raise
         else:
             self._give(name)
+            self.sync()
         return self.child(name)
 
     def names(self) -> list[str]:
@@ -107,15 +108,20 @@ class Folder:
     def read(self, name: str, limit: int) -> bytes:
         """The whole of a small file; Damaged where it is larger than ``limit`` bytes."""
         descriptor = self.open_file(name)
-        with os.fdopen(descriptor, "rb") as stream:
-            data = stream.read(limit + 1)
-        if len(data) > limit:
-            raise Damaged("%s is larger than the %d bytes that it may have." % (self._shown(name), limit), name)
-        return data
+        try:
+            data = os.read(descriptor, min(os.fstat(descriptor).st_size, limit) + 1)
+            while len(data) <= limit:
+                more = os.read(descriptor, limit + 1 - len(data))
+                if not more:
+                    return data
+                data += more
+        finally:
+            os.close(descriptor)
+        raise Damaged("%s is larger than the %d bytes that it may have." % (self._shown(name), limit), name)
 
     def write(self, name: str, data: bytes) -> None:
         """Put ``data`` into the file ``name`` at once or not at all, and onto the disk."""
-        temporary = ".%s.%s" % (name, secrets.token_hex(4))
+        temporary = ".%s.%s.tmp" % (name, secrets.token_hex(4))
         descriptor = self.create_file(temporary)
         try:
             with os.fdopen(descriptor, "wb") as stream:
@@ -127,6 +133,12 @@ class Folder:
             self.remove_file(temporary)
             raise
         self.sync()
+
+    def remove_temporaries(self) -> None:
+        """Remove what a killed ``write`` left behind."""
+        for name in self.names():
+            if _TEMPORARY.fullmatch(name):
+                self.remove_file(name)
 
     def rename(self, old: str, new: str) -> None:
         """Rename inside this directory."""
@@ -147,11 +159,15 @@ class Folder:
             return
         with folder:
             for entry in folder.names():
-                if stat.S_ISDIR(folder.stat(entry).st_mode):
-                    folder.remove_tree(entry)
-                else:
-                    folder.remove_file(entry)
+                folder.remove_entry(entry)
         os.rmdir(name, dir_fd=self.descriptor)
+
+    def remove_entry(self, name: str) -> None:
+        """Remove ``name``, whether it is a file, a link or a directory with all in it."""
+        if stat.S_ISDIR(self.stat(name).st_mode):
+            self.remove_tree(name)
+        else:
+            self.remove_file(name)
 
     def sync(self) -> None:
         """Wait until the entries of this directory are on the disk."""
@@ -161,6 +177,14 @@ class Folder:
         """The room that an unprivileged user has left on this file system."""
         state = os.fstatvfs(self.descriptor)
         return state.f_bavail * state.f_frsize
+
+    def is_writable(self) -> bool:
+        """Whether this process may add and remove entries here."""
+        return os.access(self.handle, os.W_OK | os.X_OK, effective_ids=True)
+
+    def is_on_read_only_mount(self) -> bool:
+        """Whether the mount that this directory was opened through is read-only."""
+        return bool(os.fstatvfs(self.descriptor).f_flag & os.ST_RDONLY)
 
     def files(self) -> Iterator[tuple[str, os.stat_result]]:
         """Name and status of every entry; RepositoryError where one is neither file nor directory."""

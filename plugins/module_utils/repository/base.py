@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ..accounts import Account
 from ..folders import Folder
 from ..model import Manifest, Source
 
@@ -129,6 +130,19 @@ class Repository(ABC):
     location: str
     warnings: tuple[str, ...]
     is_read_only: bool
+
+    @classmethod
+    @abstractmethod
+    def open(cls, location: str, expected_id: str | None) -> Repository:
+        """The repository at ``location``; raises RepositoryError where there is none or it has another id."""
+
+    @classmethod
+    @abstractmethod
+    def init(cls, location: str, owner: Account) -> Repository:
+        """Make a repository that belongs to ``owner``, or open the one that is there.
+
+        Raises RepositoryError where something else is there already.
+        """
 
     @abstractmethod
     def sources(self) -> tuple[Source, ...]:
