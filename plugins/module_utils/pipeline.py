@@ -106,6 +106,10 @@ class _Running:
             text = text.replace(secret, "********")
         return text
 
+    def has_lost_its_reader(self) -> bool:
+        """Whether it failed only because the program after it was gone."""
+        return self.popen.returncode in (-signal.SIGPIPE, 128 + signal.SIGPIPE) or "Broken pipe" in self.error_text()
+
     def kill(self) -> None:
         """End the command and everything it started in its own process group."""
         try:
@@ -223,8 +227,8 @@ class Processes:
         """Run ``chain``, show what it makes to ``tap``, pass it through ``after`` and give the result to ``sink``.
 
         ``source``: a descriptor that feeds the first command; without any command its bytes go straight on.
-        Every command is waited for. Where any fails, the one furthest downstream is named, for it knows the reason
-        (those before it only see a closed pipe). Raises ToolFailed, or whatever ``sink`` raised.
+        Every command is waited for. Where any fails, the one that knows the reason is named (those before it only
+        see a closed pipe, those after it a stream that is cut short). Raises ToolFailed, or what ``sink`` raised.
         """
         with self._started(chain, stdin=_NO_STDIN if source is None else source) as upstream:
             with self._started(after, stdin=None) as downstream:
@@ -449,10 +453,15 @@ def _time_limit(running: Sequence[_Running], seconds: float | None) -> Iterator[
 
 
 def _check(running: Sequence[_Running]) -> None:
-    """Wait for all and raise for the failed one that is furthest downstream."""
+    """Wait for all and raise for the one that failed first in the order of cause.
+
+    A program whose reader is gone fails because of that reader; a program whose input is cut short fails because of
+    what came before it. So the cause is the first that failed for another reason than a closed pipe.
+    """
     failed = [one for one in running if one.popen.wait() != 0]
+    causes = [one for one in failed if not one.has_lost_its_reader()]
     if failed:
-        raise _failure(failed[-1])
+        raise _failure(causes[0] if causes else failed[-1])
 
 
 def _failure(running: _Running) -> ToolFailed:

@@ -65,7 +65,12 @@ def test_a_first_stage_that_writes_all_and_then_fails_is_a_failure() -> None:
         collected([sh("seq 1000; exit 1"), Command(("zstd", "-q", "-c"))])
 
 
-def test_the_one_furthest_downstream_is_named_because_it_knows_the_reason() -> None:
+def test_a_stage_that_fails_because_its_input_was_cut_short_is_not_the_one_named() -> None:
+    with pytest.raises(ToolFailed, match="exit status 5: the server went away"):
+        collected([sh("echo half; echo the server went away >&2; exit 5"), sh("cat; echo truncated >&2; exit 1")])
+
+
+def test_a_stage_whose_reader_is_gone_is_not_the_one_named() -> None:
     with pytest.raises(ToolFailed, match="exit status 7: no room"):
         collected([Command(("yes",)), sh("head -c 10 >/dev/null; echo no room >&2; exit 7")])
 
@@ -158,17 +163,20 @@ def test_the_lock_stays_held_while_any_child_lives(tmp_path: Path) -> None:
 
 
 def test_killing_the_parent_ends_the_children() -> None:
+    sleep = "sleep 61.%d" % os.getpid()
     script = """
         import sys
         sys.path[:0] = %r
         from ansible_collections.holdfast.db.plugins.module_utils.pipeline import Command, Processes
-        Processes().stream([Command(("sleep", "61.7")), Command(("cat",))], print)
+        Processes().stream([Command(tuple(%r.split())), Command(("cat",))], print)
     """
-    parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script) % CHECKOUT_ON_PATH.split(os.pathsep)])
-    assert _soon(lambda: _running("sleep 61.7"))
+    parent = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script) % (CHECKOUT_ON_PATH.split(os.pathsep), sleep)]
+    )
+    assert _soon(lambda: _running(sleep))
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    assert _soon(lambda: not _running("sleep 61.7"))
+    assert _soon(lambda: not _running(sleep))
 
 
 def test_a_large_stream_leaves_our_memory_flat() -> None:
