@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit integration lint sanity package format soak bench build changelog clean environment programs
+.PHONY: help demo test unit integration lint sanity package format soak bench build changelog clean programs environment
 
 # The checkout is found as a collection through collections/, whatever the folder is called.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -22,7 +22,7 @@ help:
 	@echo
 	@echo "  make unit         pure logic, no server          (make unit ARGS='-k retention')"
 	@echo "  make integration  real databases, started privately in temporary folders"
-	@echo "  make lint         ruff, ansible-lint, documentation, changelog"
+	@echo "  make lint         ruff, layers, ansible-lint, documentation, changelog"
 	@echo "  make sanity       ansible-test sanity in a copy, on every Python found from 3.9 to 3.13"
 	@echo "  make package      build, install and import the collection, and look at what arrived"
 	@echo "  make format       let ruff rewrite the Python files"
@@ -38,23 +38,23 @@ environment:
 programs:
 	@tools/system-packages.sh
 
-demo: environment programs
+demo: programs environment
 	@demo/run
 
-test: environment programs
+test: programs environment
 	@$(PYTHON) tools/check.py
 
 unit: environment
 	@$(PYTHON) tools/check.py unit -- $(ARGS)
 
-integration: environment programs
+integration: programs environment
 	@$(PYTHON) tools/check.py integration -- $(ARGS)
 
-soak: environment programs
+soak: programs environment
 	@$(PYTHON) tools/check.py soak -- $(ARGS)
 
 lint: environment
-	@$(PYTHON) tools/check.py ruff format ansible-lint docs prose changelog
+	@$(PYTHON) tools/check.py ruff format house ansible-lint docs prose changelog
 
 sanity: environment
 	@$(PYTHON) tools/check.py sanity
@@ -68,7 +68,6 @@ format: environment
 	@echo "Next: make lint"
 
 bench: programs
-	@tools/environment.sh .venv tests/requirements.txt
 	@tools/environment.sh .venv-bench tests/requirements.txt tests/bench/requirements.txt
 	@PATH="$(CURDIR)/.venv-bench/bin:$$PATH" .venv-bench/bin/python tests/bench/run.py $(ARGS)
 

@@ -41,8 +41,9 @@ class Outcome:
 
 
 PARTS = [
-    Part("ruff", "ruff: mistakes and style", ["ruff", "check", "."], "make lint"),
+    Part("ruff", "ruff: mistakes and style", ["ruff", "check", "--output-format", "concise", "."], "make lint"),
     Part("format", "ruff: formatting", ["ruff", "format", "--check", "."], "make format"),
+    Part("house", "who may import what, how files begin", [PYTHON, "tools/house.py"], "make lint"),
     Part("unit", "pytest: pure logic, no server", [*PYTEST, "tests/unit"], "make unit"),
     Part("integration", "pytest: real databases", [*PYTEST, "tests/integration"], "make integration"),
     Part("sanity", "ansible-test sanity, no ignore file", [PYTHON, "tools/sanity.py"], "make sanity"),

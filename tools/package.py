@@ -76,13 +76,9 @@ def shipped_wrongly(installed: pathlib.Path) -> list[str]:
 
 def left_behind(installed: pathlib.Path) -> list[str]:
     """Complaints about files of the project that users need and that did not arrive."""
-    needed = [
-        name for name in project_files() if name.parts[0] in WORKING_FOLDERS or str(name) in FILES_AT_TOP
-    ]
+    needed = [name for name in project_files() if name.parts[0] in WORKING_FOLDERS or str(name) in FILES_AT_TOP]
     return [
-        f"{name}: does not ship; mend the manifest in galaxy.yml"
-        for name in needed
-        if not (installed / name).exists()
+        f"{name}: does not ship; mend the manifest in galaxy.yml" for name in needed if not (installed / name).exists()
     ]
 
 
@@ -91,12 +87,8 @@ def action_group_mistakes(installed: pathlib.Path) -> list[str]:
     runtime = yaml.safe_load((installed / "meta" / "runtime.yml").read_text())
     group = set(runtime["action_groups"]["holdfast"])
     modules = set(plugin_names(installed, "modules"))
-    missing = [
-        f"meta/runtime.yml: names the module {name}, which does not exist" for name in sorted(group - modules)
-    ]
-    return missing + [
-        f"meta/runtime.yml: does not name the module {name}" for name in sorted(modules - group)
-    ]
+    missing = [f"meta/runtime.yml: names the module {name}, which does not exist" for name in sorted(group - modules)]
+    return missing + [f"meta/runtime.yml: does not name the module {name}" for name in sorted(modules - group)]
 
 
 def documentation_mistakes(collections: pathlib.Path, installed: pathlib.Path) -> list[str]:

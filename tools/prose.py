@@ -98,8 +98,7 @@ def command_mistakes(page: pathlib.PurePath, text: str) -> list[str]:
     for block in FENCE.finditer(text):
         first = line_of(text, block.start(3)) - 1
         typed += [
-            (first + line_of(block[3], found.start(1)), found[1])
-            for found in TYPED_IN_EXAMPLE.finditer(block[3])
+            (first + line_of(block[3], found.start(1)), found[1]) for found in TYPED_IN_EXAMPLE.finditer(block[3])
         ]
     return [f"{page}:{line}: there is no `make {name}`" for line, name in typed if name not in targets]
 
