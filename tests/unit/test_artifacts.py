@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from ansible_collections.holdfast.db.plugins.module_utils.accounts import account_named
 from ansible_collections.holdfast.db.plugins.module_utils.artifacts import (
     ArtifactReader,
@@ -78,7 +77,7 @@ def test_an_encrypted_stream_needs_the_identity(folder: Folder, key, kind: str, 
         plain_bytes(folder, artifact)
     other = tmp_path / "other"
     subprocess.run(["age-keygen", "-o", other], check=True, capture_output=True)
-    with pytest.raises(Refused, match="not one of this backup's recipients"):
+    with pytest.raises(Refused, match=r"not one of this backup's recipients"):
         plain_bytes(folder, artifact, Identity(file=str(other)))
     with pytest.raises(BadInput, match="does not exist"):
         plain_bytes(folder, artifact, Identity(file="/no/such/key"))
@@ -88,8 +87,8 @@ def test_an_encrypted_stream_needs_the_identity(folder: Folder, key, kind: str, 
 @pytest.mark.parametrize("recipients", [False, True])
 def test_the_commands_for_a_person_decode_it(folder: Folder, key, recipients: bool) -> None:
     artifact, _tap = writer(folder, "zstd", (key[1],) if recipients else ()).stream("dump", "dump", [PRODUCER])
-    command = shell_decoding(artifact).replace("KEY", key[0])
-    assert subprocess.run(command, shell=True, cwd=folder.path, check=True, capture_output=True).stdout == CONTENT
+    command = ["sh", "-c", shell_decoding(artifact).replace("KEY", key[0])]
+    assert subprocess.run(command, cwd=folder.path, check=True, capture_output=True).stdout == CONTENT
 
 
 def test_a_flipped_bit_a_missing_byte_and_a_missing_file_are_named(folder: Folder) -> None:
@@ -99,14 +98,14 @@ def test_a_flipped_bit_a_missing_byte_and_a_missing_file_are_named(folder: Folde
     reader = ArtifactReader(folder, Processes())
 
     path.write_bytes(original[:-20] + bytes([original[-20] ^ 4]) + original[-19:])
-    with pytest.raises(Damaged, match='"dump.zst" is damaged') as caught:
+    with pytest.raises(Damaged, match=r'"dump\.zst" is damaged') as caught:
         reader.check(artifact)
     assert caught.value.artifact == "dump.zst"
     path.write_bytes(original[:-1])
     with pytest.raises(Damaged, match="bytes instead of"):
         reader.check(artifact)
     path.unlink()
-    with pytest.raises(Damaged, match='"dump.zst" is missing'):
+    with pytest.raises(Damaged, match=r'"dump\.zst" is missing'):
         reader.check(artifact)
     path.symlink_to("/etc/passwd")
     with pytest.raises(Damaged, match="is a link"):
@@ -144,7 +143,7 @@ def test_damage_in_a_directory_is_found_whatever_its_form(folder: Folder) -> Non
     original = (home / "1.dat").read_bytes()
 
     (home / "1.dat").write_bytes(b"x" + original[1:])
-    with pytest.raises(Damaged, match="dump/1.dat"):
+    with pytest.raises(Damaged, match=r"dump/1\.dat"):
         reader.check(directory)
     (home / "1.dat").unlink()
     with pytest.raises(Damaged, match=r"dump/1.dat.* is missing"):
@@ -156,7 +155,7 @@ def test_damage_in_a_directory_is_found_whatever_its_form(folder: Folder) -> Non
     (home / "2.dat").unlink()
     index = Path(folder.path, "dump.sha256")
     index.write_text(index.read_text().replace("dump/1.dat", "dump/../1.dat"))
-    with pytest.raises(Damaged, match="dump.sha256"):
+    with pytest.raises(Damaged, match=r"dump\.sha256"):
         reader.check(replace(directory, sha256=hashlib.sha256(index.read_bytes()).hexdigest()))
 
 
@@ -184,7 +183,8 @@ def test_another_user_writes_and_reads_a_directory_below_folders_closed_to_it(fo
 @pytest.mark.parametrize("wrap", [[], ["gzip -c"], ["zstd -qc"], ["gzip -c", "zstd -qc"]])
 def test_a_dump_from_elsewhere_is_unwrapped_by_its_first_bytes(tmp_path: Path, wrap: list[str]) -> None:
     path = tmp_path / "dump; touch pwned"
-    path.write_bytes(subprocess.run(" | ".join(["cat", *wrap]), shell=True, input=CONTENT, capture_output=True).stdout)
+    wrapped = subprocess.run(["sh", "-c", " | ".join(["cat", *wrap])], input=CONTENT, capture_output=True, check=True)
+    path.write_bytes(wrapped.stdout)
     file = ExternalFile(str(path), Processes())
     assert file.head(8) == CONTENT[:8]
     with file.plain() as (descriptor, commands):
