@@ -9,6 +9,9 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/collections
 export PYTHONDONTWRITEBYTECODE := 1
+# Ansible wants UTF-8, and must not read somebody's own settings.
+export LC_ALL := C.UTF-8
+unexport ANSIBLE_CONFIG
 
 PYTHON := .venv/bin/python
 # More arguments for pytest: make unit ARGS="-k retention"

@@ -54,8 +54,9 @@ PARTS = [
     Part("package", "build, install, compare with galaxy.yml", [PYTHON, "tools/package.py"], "make package"),
     Part("importer", "galaxy-importer on the built archive", [PYTHON, "tools/importer.py"], "make package"),
 ]
-# Not part of `make test`: it may take hours.
-SOAK = Part("soak", "pytest: the long versions", [*PYTEST, "-m", "soak", "tests"], "make soak")
+# Not part of `make test`: it may take hours, and so may one test of it.
+SOAK_COMMAND = [*PYTEST, "-m", "soak", "-o", "faulthandler_timeout=14400", "tests"]
+SOAK = Part("soak", "pytest: the long versions", SOAK_COMMAND, "make soak")
 
 
 def main() -> int:
@@ -65,7 +66,7 @@ def main() -> int:
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
     outcomes = []
     for number, part in enumerate(parts, 1):
-        command = part.command + pytest_arguments if part.command[: len(PYTEST)] == PYTEST else part.command
+        command = with_arguments(part.command, pytest_arguments)
         print(f"\n[{number}/{len(parts)}] {part.name}: {part.says}", flush=True)
         outcomes.append(run(part, command, environment))
     return summarize(outcomes)
@@ -86,6 +87,15 @@ def choose(names: list[str]) -> list[Part]:
     if unknown:
         sys.exit(f"No check is called {', '.join(unknown)}. The checks: {', '.join(known)}.")
     return [known[name] for name in names] if names else PARTS
+
+
+def with_arguments(command: list[str], pytest_arguments: list[str]) -> list[str]:
+    """Add the arguments to a pytest command; test files named among them stand instead of the part's whole folder."""
+    if command[: len(PYTEST)] != PYTEST:
+        return command
+    if any(argument.startswith("tests/") for argument in pytest_arguments):
+        return command[:-1] + pytest_arguments
+    return command + pytest_arguments
 
 
 def run(part: Part, command: list[str], environment: dict[str, str]) -> Outcome:

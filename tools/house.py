@@ -107,10 +107,16 @@ def layer_mistakes(name: pathlib.PurePath, inside: list[str]) -> list[str]:
     complaints = []
     if inside[0] in FORBIDDEN[folder]:
         complaints.append(f"{folder or 'module_utils itself'} must know nothing of {inside[0]}; imports point down")
-    own_room = name.parts[1].removesuffix(".py") if folder == "engines" else ""
-    if inside[0] == "engines" and inside[1] not in {"base", "registry", own_room} and own_room != "registry":
-        complaints.append(f"only its own room and the registry may know the engine {inside[1]}")
+    if inside[0] == "engines":
+        room, asked = engine_room(name.parts[1]) if folder == "engines" else "", engine_room(inside[1])
+        if asked not in {"base", "registry", room} and room != "registry":
+            complaints.append(f"only its own room and the registry may know the engine {asked}")
     return complaints
+
+
+def engine_room(module: str) -> str:
+    """The engine that a file or folder of engines/ belongs to: sqlite.py, sqlite_copy.py and sqlite/ are one room."""
+    return module.removesuffix(".py").split("_")[0]
 
 
 if __name__ == "__main__":
