@@ -10,9 +10,10 @@ raise, into the result of the task. Nothing else in this folder knows Ansible.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -82,7 +83,8 @@ class Outcome:
     """What a task has to tell. ``results``: the one key of the module and its value.
 
     ``before``, ``after``: for the diff, which is left out while both are None. ``problem``: a sentence that fails
-    the task although the work came to its end, as for a verification that found damage.
+    the task although the work came to its end, as for a verification that found damage. ``header``: what the diff
+    is about.
     """
 
     changed: bool
@@ -92,7 +94,7 @@ class Outcome:
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
     problem: str | None = None
-    header: str = field(default="")
+    header: str = ""
 
 
 def run(module: AnsibleModule, work: Callable[[Task], Outcome]) -> None:
@@ -166,7 +168,7 @@ class Task:
         """The host whose backups are meant; the action plugin fills it in where the task does not."""
         host = self.needed("source_host", "the host whose database is meant, as the inventory calls it")
         if host == ANY_HOST:
-            raise BadInput("The option source_host is \"*\", which only backup_info and verify take; name one host.")
+            raise BadInput('The option source_host is "*", which only backup_info and verify take; name one host.')
         return host
 
     def policy(self) -> str:
@@ -266,7 +268,10 @@ def _finish(module: AnsibleModule, outcome: Outcome) -> None:
 def _refused_by_system(error: OSError) -> str:
     where = shown(os.fsdecode(error.filename)) if isinstance(error.filename, (str, bytes)) else "this"
     reason = error.strerror or str(error)
-    return "The operating system refused %s: %s; check that it is there and that this user may use it." % (where, reason)
+    return "The operating system refused %s: %s; check that it is there and that this user may use it." % (
+        where,
+        reason,
+    )
 
 
 def _one_sentence(text: str) -> str:

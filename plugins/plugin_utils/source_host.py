@@ -51,7 +51,7 @@ class HoldfastAction(ActionBase):
 
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Complete the options and hand them to the module, under ``async`` as well."""
-        result = super().run(task_vars=task_vars)
+        result = super().run(tmp, task_vars)
         variables = task_vars or {}
         arguments = dict(self._task.args)
         self._refuse_numbers(arguments)

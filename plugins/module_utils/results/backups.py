@@ -40,9 +40,24 @@ def backup_result(entry: Entry, now: datetime) -> dict[str, Any]:
     return result
 
 
-def planned_backup(source: Source, engine: str, method: str | None) -> dict[str, Any]:
+def planned_backup(source: Source, engine: str | None, method: str | None) -> dict[str, Any]:
     """A backup that would be made: the same keys, and nothing known that only the run will show."""
     return {**_unknown(source), "engine": engine, "method": method, "purpose": ORDINARY}
+
+
+def backup_reference(entry: Entry, now: datetime) -> dict[str, Any]:
+    """Which backup is meant, in results that are about something else."""
+    manifest = entry.manifest
+    moment = entry.started if manifest is None else manifest.snapshot
+    return {
+        "id": entry.id,
+        "source_host": entry.source.host,
+        "policy": entry.source.policy,
+        "database": entry.source.database,
+        "engine": None if manifest is None else manifest.engine,
+        "snapshot": None if manifest is None else format_time(manifest.snapshot),
+        **span("age", now - moment),
+    }
 
 
 def span(name: str, duration: timedelta | None) -> dict[str, Any]:
