@@ -72,7 +72,7 @@ def format_duration(duration: timedelta) -> str:
         count, rest = divmod(rest, _SECONDS[unit])
         counts.append((count, unit))
     largest = next(index for index, (count, _unit) in enumerate(counts) if count)
-    return sign + " ".join(f"{count}{unit}" for count, unit in counts[largest:largest + 2] if count)
+    return sign + " ".join(f"{count}{unit}" for count, unit in counts[largest : largest + 2] if count)
 
 
 def _short_duration(milliseconds: int) -> str:
@@ -126,9 +126,14 @@ def _moment(found: re.Match[str]) -> datetime:
         distance = timedelta(hours=int(found["off_hour"]), minutes=int(found["off_minute"] or 0))
         offset = timezone(-distance if found["sign"] == "-" else distance)
     local = datetime(
-        int(found["year"]), int(found["month"]), int(found["day"]),
-        int(found["hour"]), int(found["minute"]), int(found["second"] or 0),
-        int((found["fraction"] or "0")[:6].ljust(6, "0")), tzinfo=offset,
+        int(found["year"]),
+        int(found["month"]),
+        int(found["day"]),
+        int(found["hour"]),
+        int(found["minute"]),
+        int(found["second"] or 0),
+        int((found["fraction"] or "0")[:6].ljust(6, "0")),
+        tzinfo=offset,
     )
     return local.astimezone(timezone.utc)
 
@@ -159,9 +164,7 @@ def parse_size(text: str) -> int:
     power = "BKMGTP".index((found["unit"] or "B")[0])
     size = Decimal(found["number"]) * 1024**power
     if size > _LARGEST_SIZE:
-        raise BadInput(
-            f"{shown(text)} is too large for a size: write less than 8192 PiB, such as 512 MiB or 1.5 GiB"
-        )
+        raise BadInput(f"{shown(text)} is too large for a size: write less than 8192 PiB, such as 512 MiB or 1.5 GiB")
     return int(size)
 
 

@@ -67,9 +67,7 @@ def test_a_span_is_a_duration_longer_than_nothing(rule, span):
         Rules(**{rule: span})
 
 
-@pytest.mark.parametrize(
-    "name", ["Europe/Atlantis", "Europe", "", "../etc/passwd", "/etc/localtime", "a\0b", 1]
-)
+@pytest.mark.parametrize("name", ["Europe/Atlantis", "Europe", "", "../etc/passwd", "/etc/localtime", "a\0b", 1])
 def test_a_timezone_that_is_not_known_is_refused_by_name(name):
     with pytest.raises(BadInput, match=r"timezone .* is not known on this host"):
         Rules(keep_daily=7, timezone=name)
@@ -267,9 +265,7 @@ def test_max_count_counts_what_the_other_rules_leave():
     backups = [*days(17, 18, 19, 20), *(backup(f"2026-11-{day}T01:00:00Z") for day in (18, 19, 20))]
     decided = plan(backups, Rules(keep_daily=9, max_count=3), NOW)
     assert kept(decided) == ["2026-11-20", "2026-11-19", "2026-11-18"]
-    assert why(decided, "2026-11-19T01:00:00Z") == (
-        "no rule keeps it: daily 2026-11-19 is held by 2026-11-19",
-    )
+    assert why(decided, "2026-11-19T01:00:00Z") == ("no rule keeps it: daily 2026-11-19 is held by 2026-11-19",)
 
 
 def test_guards_are_counted_by_max_count_but_not_removed():
