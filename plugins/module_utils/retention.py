@@ -66,11 +66,11 @@ def plan(candidates: Sequence[Candidate], rules: Rules, now: datetime) -> Plan:
 
 def _check(candidates: Sequence[Candidate], now: datetime) -> None:
     if now.utcoffset() is None:
-        raise BadInput(f"the time now, {now.isoformat()}, has no offset from UTC: add one")
+        raise BadInput(f"The time now, {now.isoformat()}, has no offset from UTC; add one.")
     seen: set[str] = set()
     for candidate in candidates:
         if candidate.id in seen:
-            raise BadInput(f"backup {candidate.id} is listed twice: give each backup of a source once")
+            raise BadInput(f"The backup {candidate.id} is listed twice; give each backup of a source once.")
         seen.add(candidate.id)
 
 
@@ -82,8 +82,8 @@ def _hold(newest_first: Sequence[Candidate]) -> str | None:
     if len(flagged) > _FLAGGED_NAMED:
         named += f" and {len(flagged) - _FLAGGED_NAMED} more"
     return (
-        f"nothing is removed, because {named} departs from the backups before it and may show an emptied "
-        f"database: look at it, then accept it with acknowledge: {flagged[0]}, or delete it"
+        f"Nothing is removed, because {named} departs from the backups before it and may show an emptied "
+        f"database; look at it, then accept it with acknowledge: {flagged[0]}, or delete it."
     )
 
 

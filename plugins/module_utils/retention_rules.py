@@ -27,7 +27,7 @@ class Candidate:
 
     def __post_init__(self) -> None:
         if self.moment.utcoffset() is None:
-            raise BadInput(f"the time of backup {self.id}, {self.moment.isoformat()}, has no offset from UTC: add one")
+            raise BadInput(f"The time of backup {self.id}, {self.moment.isoformat()}, has no offset from UTC; add one.")
         # Python subtracts two times of one zone by their wall clocks, an hour wrong when clocks were changed.
         object.__setattr__(self, "moment", self.moment.astimezone(timezone.utc))
 
@@ -55,17 +55,22 @@ class Rules:
     def __post_init__(self) -> None:
         for name, count in self.keep_counts().items():
             if count is not None and (type(count) is not int or count < 0):
-                raise BadInput(f"{name} is {shown(count)}: write how many backups to keep, such as 7, or 0 for no rule")
+                raise BadInput(f"The option {name} is {shown(count)}; write how many backups to keep, such as 7.")
         if self.max_count is not None and (type(self.max_count) is not int or self.max_count < 1):
-            raise BadInput(f"max_count is {shown(self.max_count)}: write how many backups may stay at most, 1 or more")
+            raise BadInput(
+                f"The option max_count is {shown(self.max_count)}; write how many backups may stay, 1 or more."
+            )
         for name, span in self._spans().items():
             if span is not None and (not isinstance(span, timedelta) or span <= timedelta(0)):
-                raise BadInput(f"{name} is {shown(span)}: write a duration longer than nothing, such as 26h, 30d or 4w")
+                raise BadInput(
+                    f"The option {name} is {shown(span)}; write a duration longer than nothing, such as 30d."
+                )
         given = [*self.keep_counts().values(), *self._spans().values(), self.max_count]
         if not any(given):
             raise BadInput(
-                "no retention rule is given, and without one nothing says what to keep: give at least one of "
+                "No retention rule is given, and without one nothing says what to keep; give at least one of "
                 + ", ".join([*self.keep_counts(), *self._spans(), "max_count"])
+                + "."
             )
         self.zone()
 
@@ -89,8 +94,8 @@ class Rules:
         if self.timezone is None or self.timezone == "UTC":
             return timezone.utc  # there even where the operating system has no time zone data
         unknown = BadInput(
-            f"timezone {shown(self.timezone)} is not known on this host: write an IANA name such as "
-            "Europe/Amsterdam, and see that the package tzdata is installed"
+            f"The timezone {shown(self.timezone)} is not known on this host; write an IANA name such as "
+            "Europe/Amsterdam, and see that the package tzdata is installed."
         )
         if not isinstance(self.timezone, str):
             raise unknown

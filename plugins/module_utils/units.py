@@ -47,15 +47,15 @@ def parse_duration(text: str) -> timedelta:
     found = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         raise BadInput(
-            f"{shown(text)} is not a duration: write a whole number and one of s, m, h, d, w, "
-            "such as 90s, 30m, 26h, 7d or 4w (months and years vary in length, so write 30d or 52w)"
+            f"{shown(text)} is not a duration; write a whole number and one of s, m, h, d, w, "
+            "such as 90s, 30m, 26h, 7d or 4w (months and years vary in length, so write 30d or 52w)."
         )
     # Decimal, because int() of a very long string of digits is refused by newer versions of Python.
     seconds = Decimal(found["number"]) * _SECONDS[found["unit"]]
     if seconds > _LONGEST_WEEKS * _SECONDS["w"]:
         raise BadInput(
-            f"{shown(text)} is too long for a duration: write at most {_LONGEST_WEEKS}w, in a form such as "
-            "30m, 26h, 7d or 4w"
+            f"{shown(text)} is too long for a duration; write at most {_LONGEST_WEEKS}w, in a form such as "
+            "30m, 26h, 7d or 4w."
         )
     return timedelta(seconds=int(seconds))
 
@@ -93,28 +93,28 @@ def parse_time(text: str) -> datetime:
     without an offset: what it means would depend on the machine that reads it.
     """
     if not isinstance(text, str):
-        raise BadInput(f"{shown(text)} is not a time: write text such as 2026-11-20T06:30:00Z")
+        raise BadInput(f"{shown(text)} is not a time; write text such as 2026-11-20T06:30:00Z.")
     if _DATE.fullmatch(text):
         raise BadInput(
-            f"{shown(text)} is a date without a time of day: write the time and its offset too, such as "
-            "2026-11-20T06:30:00Z"
+            f"{shown(text)} is a date without a time of day; write the time and its offset too, such as "
+            "2026-11-20T06:30:00Z."
         )
     found = next(filter(None, (form.fullmatch(text) for form in _TIMES)), None)
     if found is None:
         raise BadInput(
-            f"{shown(text)} is not a time: write ISO 8601 with an offset, such as 2026-11-20T06:30:00Z or "
-            "2026-11-20T07:30:00+01:00"
+            f"{shown(text)} is not a time; write ISO 8601 with an offset, such as 2026-11-20T06:30:00Z or "
+            "2026-11-20T07:30:00+01:00."
         )
     if found["offset"] is None:
         raise BadInput(
-            f"{shown(text)} has no offset from UTC, so it names no moment: add one, such as {text}Z for UTC "
-            f"or {text}+01:00"
+            f"{shown(text)} has no offset from UTC, so it names no moment; add one, such as {text}Z for UTC "
+            f"or {text}+01:00."
         )
     try:
         return _moment(found)
     except (ValueError, OverflowError) as error:
         raise BadInput(
-            f"{shown(text)} is not a time that exists ({error}): write one such as 2026-11-20T06:30:00Z"
+            f"{shown(text)} is not a time that exists ({error}); write one such as 2026-11-20T06:30:00Z."
         ) from error
 
 
@@ -158,13 +158,13 @@ def parse_size(text: str) -> int:
     found = _SIZE.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         raise BadInput(
-            f"{shown(text)} is not a size: write a number and B, KiB, MiB, GiB, TiB or PiB, such as 512 MiB "
-            "or 1.5 GiB (units are powers of 1024, so GB is not read)"
+            f"{shown(text)} is not a size; write a number and B, KiB, MiB, GiB, TiB or PiB, such as 512 MiB "
+            "or 1.5 GiB (units are powers of 1024, so GB is not read)."
         )
     power = "BKMGTP".index((found["unit"] or "B")[0])
     size = Decimal(found["number"]) * 1024**power
     if size > _LARGEST_SIZE:
-        raise BadInput(f"{shown(text)} is too large for a size: write less than 8192 PiB, such as 512 MiB or 1.5 GiB")
+        raise BadInput(f"{shown(text)} is too large for a size; write less than 8192 PiB, such as 512 MiB or 1.5 GiB.")
     return int(size)
 
 

@@ -43,7 +43,7 @@ def why(decided, wanted: str) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("options", [{}, {"keep_daily": 0}, {"keep_last": 0, "keep_yearly": 0}])
 def test_without_any_rule_nothing_is_decided(options):
-    with pytest.raises(BadInput, match="no retention rule is given"):
+    with pytest.raises(BadInput, match="No retention rule is given"):
         Rules(**options)
 
 
@@ -74,9 +74,9 @@ def test_a_timezone_that_is_not_known_is_refused_by_name(name):
 
 
 def test_a_time_without_an_offset_is_refused():
-    with pytest.raises(BadInput, match="the time of backup one, 2026-11-20T03:30:00, has no offset"):
+    with pytest.raises(BadInput, match="The time of backup one, 2026-11-20T03:30:00, has no offset"):
         Candidate("one", datetime(2026, 11, 20, 3, 30))
-    with pytest.raises(BadInput, match="the time now"):
+    with pytest.raises(BadInput, match="The time now"):
         plan([], Rules(keep_last=1), datetime(2026, 11, 20))
 
 

@@ -172,7 +172,7 @@ def test_a_date_alone_is_refused(text):
      HALF_PAST_SIX],
 )  # fmt: skip
 def test_what_is_no_time_is_refused(text):
-    with pytest.raises(BadInput, match="is not a time: write") as refused:
+    with pytest.raises(BadInput, match="is not a time; write") as refused:
         parse_time(text)
     assert "\n" not in str(refused.value)
 
