@@ -27,7 +27,7 @@ help:
 	@echo "  make integration  real databases, started privately in temporary folders"
 	@echo "  make lint         ruff, layers, ansible-lint, documentation, changelog"
 	@echo "  make sanity       ansible-test sanity in a copy, on every Python found from 3.9 to 3.13"
-	@echo "  make package      build, install and import the collection, and look at what arrived"
+	@echo "  make package      build and install the collection, look at what arrived, use it"
 	@echo "  make format       let ruff rewrite the Python files"
 	@echo "  make soak         the long tests: hundreds of kills, big databases"
 	@echo "  make bench        measure against native tools; installs more packages into .venv-bench"
@@ -62,8 +62,8 @@ lint: environment
 sanity: environment
 	@$(PYTHON) tools/check.py sanity
 
-package: environment
-	@$(PYTHON) tools/check.py package importer
+package: programs environment
+	@$(PYTHON) tools/check.py package circle importer
 
 format: environment
 	@ruff check --fix --quiet . || true

@@ -52,6 +52,7 @@ PARTS = [
     Part("prose", "links, anchors and examples in Markdown", [PYTHON, "tools/prose.py"], "make lint"),
     Part("changelog", "antsibull-changelog: fragments", ["antsibull-changelog", "lint"], "make lint"),
     Part("package", "build, install, compare with galaxy.yml", [PYTHON, "tools/package.py"], "make package"),
+    Part("circle", "the installed collection at work", [PYTHON, "tools/circle.py"], "make package"),
     Part("importer", "galaxy-importer on the built archive", [PYTHON, "tools/importer.py"], "make package"),
 ]
 # Not part of `make test`: it may take hours, and so may one test of it.

@@ -9,6 +9,7 @@ when only meta/, plugins/, roles/ and playbooks/ are left of it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 
 import yaml
 from build import build
@@ -37,30 +39,30 @@ PLUGIN_KINDS = {
 
 def main() -> int:
     """Print each complaint on a line of its own; return 0 when there is none."""
-    with tempfile.TemporaryDirectory(prefix="holdfast-package-") as folder:
-        archive = build(pathlib.Path(folder, "built"))
-        collections = pathlib.Path(folder, "collections")
-        install(archive, collections)
-        installed = collections / "ansible_collections" / "holdfast" / "db"
+    with installed_collection() as installed:
         complaints = shipped_wrongly(installed) + left_behind(installed) + action_group_mistakes(installed)
-        complaints += documentation_mistakes(collections, installed)
+        complaints += documentation_mistakes(installed)
+        count = sum(path.is_file() for path in installed.rglob("*"))
         keep_only_working_folders(installed)
         complaints += [
-            f"{line} (with only {', '.join(WORKING_FOLDERS)} left)"
-            for line in documentation_mistakes(collections, installed)
+            f"{line} (with only {', '.join(WORKING_FOLDERS)} left)" for line in documentation_mistakes(installed)
         ]
-        count = sum(path.is_file() for path in installed.rglob("*"))
     for complaint in complaints:
         print(complaint)
     print(f"Looked at {count} installed files: {len(complaints) or 'no'} complaints")
     return int(bool(complaints))
 
 
-def install(archive: pathlib.Path, collections: pathlib.Path) -> None:
-    """Install the archive where nothing else is installed."""
-    command = ["ansible-galaxy", "collection", "install", "--offline", "-p", str(collections), str(archive)]
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections)}
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+@contextlib.contextmanager
+def installed_collection() -> Iterator[pathlib.Path]:
+    """The collection, built and installed at `.../ansible_collections/holdfast/db` where nothing else is."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-package-") as folder:
+        archive = build(pathlib.Path(folder, "built"))
+        collections = pathlib.Path(folder, "collections")
+        command = ["ansible-galaxy", "collection", "install", "--offline", "-p", str(collections), str(archive)]
+        environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections)}
+        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+        yield collections / "ansible_collections" / "holdfast" / "db"
 
 
 def shipped_wrongly(installed: pathlib.Path) -> list[str]:
@@ -91,10 +93,10 @@ def action_group_mistakes(installed: pathlib.Path) -> list[str]:
     return missing + [f"meta/runtime.yml: does not name the module {name}" for name in sorted(modules - group)]
 
 
-def documentation_mistakes(collections: pathlib.Path, installed: pathlib.Path) -> list[str]:
+def documentation_mistakes(installed: pathlib.Path) -> list[str]:
     """Complaints about plugins whose documentation ansible-doc cannot load from the installed collection."""
     complaints = []
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections)}
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(installed.parents[2])}
     for folder, kind in PLUGIN_KINDS.items():
         names = [f"holdfast.db.{name}" for name in plugin_names(installed, folder)]
         if not names:

@@ -18,9 +18,9 @@ import shutil
 import subprocess
 import sys
 
+from interpreters import find_pythons, path_folders, say_which
 from workspace import ROOT, collection_copy
 
-VERSIONS = ["3.9", "3.10", "3.11", "3.12", "3.13"]
 HOME = ROOT / ".cache" / "sanity"
 
 # ansible-test downloads such a script to put pip into its environments. This one needs no network: it takes
@@ -40,10 +40,7 @@ runpy.run_module("pip", run_name="__main__")
 def main() -> int:
     """Prepare the home folder, run ansible-test, and refuse a run that looked at nothing."""
     pythons = find_pythons()
-    print("Interpreters:", ", ".join(f"{version} ({path})" for version, path in pythons.items()))
-    missing = [version for version in VERSIONS if version not in pythons]
-    if missing:
-        print(f"Not on this machine, and so not tried: Python {', '.join(missing)}")
+    say_which(pythons)
     prepare_home()
     with collection_copy() as copy:
         ignores = sorted(path.name for path in (copy / "tests" / "sanity").glob("ignore*.txt"))
@@ -53,35 +50,6 @@ def main() -> int:
         subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
         subprocess.run(["git", "add", "--all"], cwd=copy, check=True)
         return run_sanity(copy, pythons)
-
-
-def find_pythons() -> dict[str, pathlib.Path]:
-    """The interpreter for each version, from PATH and from pyenv's folders, wherever those are."""
-    folders = [pathlib.Path(name) for name in path_folders()]
-    folders.remove(pathlib.Path(sys.executable).parent)
-    for root in pyenv_roots():
-        folders += sorted(root.glob("versions/3.*/bin"))
-    found = {}
-    for version in VERSIONS:
-        for folder in folders:
-            program = folder / f"python{version}"
-            if os.access(program, os.X_OK):
-                found[version] = program
-                break
-    return found
-
-
-def path_folders() -> list[str]:
-    """PATH without pyenv's own commands (shims), which cannot choose a version inside ansible-test."""
-    return [name for name in os.environ["PATH"].split(os.pathsep) if pathlib.Path(name).name != "shims"]
-
-
-def pyenv_roots() -> list[pathlib.Path]:
-    """Folders in which pyenv may keep its versions; it need not be installed in the home folder of now."""
-    roots = [pathlib.Path.home() / ".pyenv", pathlib.Path("/root/.pyenv"), pathlib.Path("/opt/pyenv")]
-    if "PYENV_ROOT" in os.environ:
-        roots.insert(0, pathlib.Path(os.environ["PYENV_ROOT"]))
-    return [root for root in dict.fromkeys(roots) if os.access(root / "versions", os.R_OK | os.X_OK)]
 
 
 def prepare_home() -> None:
@@ -103,7 +71,7 @@ def prepare_home() -> None:
     configuration = HOME / ".config" / "pip" / "pip.conf"
     configuration.parent.mkdir(parents=True, exist_ok=True)
     configuration.touch(mode=0o600)
-    lines = [f"{name} = {value}" for name, value in chosen.items()]
+    lines = [f"{name} = {' '.join(value.split())}" for name, value in chosen.items()]
     configuration.write_text("\n".join(["[global]", *lines, ""]))
 
 
