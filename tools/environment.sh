@@ -3,6 +3,7 @@
 #
 #   tools/environment.sh DIRECTORY REQUIREMENTS...
 #
+# HOLDFAST_PYTHON may name the interpreter to make it with, to try the checks on another Python and ansible-core.
 # Also makes the link through which Ansible, pytest and the linters see the checkout as a collection.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,7 +15,7 @@ shift
 # home folder cannot be run by the operating-system users that the tests become.
 find_python() {
     local candidate
-    for candidate in /usr/bin/python3 python3 python3.13 python3.12 python3.11; do
+    for candidate in "${HOLDFAST_PYTHON:-/usr/bin/python3}" /usr/bin/python3 python3 python3.13 python3.12 python3.11; do
         if "$candidate" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then
             "$candidate" -c 'import sys; print(sys.executable)'
             return
