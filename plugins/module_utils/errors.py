@@ -52,9 +52,17 @@ class RestoreFailed(HoldfastError):
     """A restore did not come to its end; the live database is as it was unless the message says otherwise."""
 
 
+_LONGEST_SHOWN = 1000
+
+
 def shown(text: object) -> str:
-    """``text`` in double quotes on one line, control characters and quotes escaped, for use in a message."""
-    escaped = str(text).replace("\\", "\\\\").replace('"', '\\"')
+    """``text`` in double quotes on one line, control characters and quotes escaped, for use in a message.
+
+    Of a very long text only the beginning is shown.
+    """
+    whole = str(text)
+    beginning = whole if len(whole) <= _LONGEST_SHOWN else whole[:_LONGEST_SHOWN] + "..."
+    escaped = beginning.replace("\\", "\\\\").replace('"', '\\"')
     return '"%s"' % "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape", "backslashreplace").decode("ascii")
         for letter in escaped

@@ -51,14 +51,16 @@ class Plan:
         return tuple(decision for decision in self.decisions if not decision.keep)
 
 
-def plan(candidates: Sequence[Candidate], rules: Rules, now: datetime) -> Plan:
+def plan(candidates: Sequence[Candidate], rules: Rules, now: datetime, *, held: str | None = None) -> Plan:
     """Decide about all backups of one source, given in any order; ``now`` is aware. Linear after one sort.
+
+    ``held``: a reason from outside why nothing of this source may be removed now.
 
     Raises BadInput for a backup that is listed twice, or when ``now`` has no offset from UTC.
     """
     _check(candidates, now)
     newest_first = sorted(candidates, key=lambda candidate: (candidate.moment, candidate.id), reverse=True)
-    held = _hold(newest_first)
+    held = held or _hold(newest_first)
     table = _table(newest_first, rules, now, held)
     decisions = [_decide(candidate, table) for candidate in newest_first]
     return Plan(_keep_parents(decisions), held)

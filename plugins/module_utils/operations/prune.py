@@ -74,12 +74,13 @@ def _prune_source(
 ) -> SourcePruning:
     if predict:
         decided = _decide(repository.entries(source), request.rules, now)
-        removed = () if decided.held else tuple(one.candidate.id for one in decided.remove)
+        removed = tuple(one.candidate.id for one in decided.remove)
         return SourcePruning(source, decided.held, decided.decisions, removed)
     with repository.writing(source, request.place.lock_wait) as writing:
         decided = _decide(repository.entries(source), request.rules, now)
         removed, skipped = [], []
-        for decision in () if decided.held else reversed(decided.remove):
+        # Newest first: an incremental backup goes before the one that it stands on.
+        for decision in decided.remove:
             try:
                 writing.remove(decision.candidate.id)
             except Busy as reason:
@@ -92,9 +93,8 @@ def _prune_source(
 
 
 def _decide(entries: Sequence[Entry], rules: Rules, now: datetime) -> Plan:
-    decided = plan([_candidate(entry) for entry in entries if entry.status in (COMPLETED, DAMAGED)], rules, now)
-    failure = _last_try_failed(entries)
-    return Plan(decided.decisions, failure) if failure and not decided.held else decided
+    candidates = [_candidate(entry) for entry in entries if entry.status in (COMPLETED, DAMAGED)]
+    return plan(candidates, rules, now, held=_last_try_failed(entries))
 
 
 def _candidate(entry: Entry) -> Candidate:
