@@ -101,9 +101,11 @@ from ..module_utils.adapter import Outcome, Task, argument_spec, run
 from ..module_utils.operations.kept import list_kept
 from ..module_utils.results.kept import kept_result
 
+OPTIONS: dict = {}  # only those that every module takes
+
 
 def main() -> None:
-    run(AnsibleModule(argument_spec=argument_spec({}), supports_check_mode=True), work)
+    run(AnsibleModule(argument_spec=argument_spec(OPTIONS), supports_check_mode=True), work)
 
 
 def work(task: Task) -> Outcome:
