@@ -82,5 +82,5 @@ changelog: environment
 	@echo "Next: read CHANGELOG.rst, then make lint"
 
 clean:
-	rm -rf .venv .venv-bench .cache .ansible collections dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .cache .ansible collections dist .demo .pytest_cache .ruff_cache .hypothesis
 	@echo "Removed what make had made. Next: make demo, or make test"

@@ -16,8 +16,6 @@ from typing import Protocol
 from server import Server
 from shop import TABLES, Row
 
-GONE = "gone"
-
 # Both databases take this; the places in braces are where they differ.
 _SCHEMA = """
 CREATE TABLE customers (id integer PRIMARY KEY, name text NOT NULL, email text NOT NULL UNIQUE, city text NOT NULL,
@@ -47,12 +45,18 @@ class Contents:
 
 
 class Database(Protocol):
-    """One home of the shop. ``host``: its name in the inventory. ``name``: what `confirm` must repeat."""
+    """One home of the shop.
+
+    ``host``: its name in the inventory. ``name``: what ``confirm`` must repeat. ``title``: kind and version.
+    ``home``: where it lies, for people. ``accident``: a statement that harms it; ``excuse``: how that came about.
+    """
 
     host: str
-    title: str
     name: str
+    title: str
+    home: str
     accident: str
+    excuse: str
 
     def create(self, rows: Mapping[str, Sequence[Row]]) -> None:
         """Make the database with these rows."""
@@ -75,10 +79,11 @@ class SQLiteShop:
 
     host = "web1"
     accident = "DELETE FROM orders"
+    excuse = "the WHERE was forgotten, and the order lines went with the orders"
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
-        self.name = str(path)
+        self.name = self.home = str(path)
         self.title = f"SQLite {sqlite3.sqlite_version}"
 
     def create(self, rows: Mapping[str, Sequence[Row]]) -> None:
@@ -119,6 +124,8 @@ class PostgreSQLShop:
     host = "db1"
     name = "shop"
     accident = "DROP TABLE customers CASCADE"
+    excuse = "meant for the test server"
+    home = "a private server behind a socket, which is gone when this ends"
 
     def __init__(self, server: Server) -> None:
         self.server = server
