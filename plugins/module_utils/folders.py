@@ -57,16 +57,20 @@ class Folder:
         return Folder(os.open(name, _DIRECTORY, dir_fd=self.descriptor), os.path.join(self.path, name), self.owner)
 
     def make_child(self, name: str, *, exist_ok: bool = False) -> Folder:
-        """Make the directory ``name``, with ``exist_ok`` unless it is there, and open it."""
+        """Make the directory ``name``, with ``exist_ok`` unless it is there, and open it.
+
+        One that root made and had no time to give away, because it was killed in between, is given away now.
+        """
         try:
             os.mkdir(name, 0o700, dir_fd=self.descriptor)
         except FileExistsError:
             if not exist_ok:
                 raise
         else:
-            self._give(name)
             self.sync()
-        return self.child(name)
+        child = self.child(name)
+        self.give(child.descriptor)
+        return child
 
     def names(self) -> list[str]:
         """The names of all entries, sorted."""
@@ -79,6 +83,13 @@ class Folder:
         except FileNotFoundError:
             return False
         return True
+
+    def is_directory(self, name: str) -> bool:
+        """Whether ``name`` is a directory, which a link to one is not."""
+        try:
+            return stat.S_ISDIR(self.stat(name).st_mode)
+        except FileNotFoundError:
+            return False
 
     def stat(self, name: str) -> os.stat_result:
         """The status of ``name`` itself, not of what it may link to."""
@@ -101,8 +112,7 @@ class Folder:
     def create_file(self, name: str) -> int:
         """A descriptor on the new file ``name``; FileExistsError where there is one."""
         descriptor = os.open(name, _CREATE, 0o600, dir_fd=self.descriptor)
-        if self.owner and os.geteuid() == 0:
-            os.fchown(descriptor, *self.owner)
+        self.give(descriptor)
         return descriptor
 
     def read(self, name: str, limit: int) -> bytes:
@@ -164,7 +174,7 @@ class Folder:
 
     def remove_entry(self, name: str) -> None:
         """Remove ``name``, whether it is a file, a link or a directory with all in it."""
-        if stat.S_ISDIR(self.stat(name).st_mode):
+        if self.is_directory(name):
             self.remove_tree(name)
         else:
             self.remove_file(name)
@@ -194,9 +204,15 @@ class Folder:
                 raise RepositoryError("%s is neither a file nor a directory; remove it." % self._shown(name))
             yield name, status
 
-    def _give(self, name: str) -> None:
-        if self.owner and os.geteuid() == 0:
-            os.chown(name, *self.owner, dir_fd=self.descriptor, follow_symlinks=False)
+    def give(self, descriptor: int) -> None:
+        """Give what root made here to the owner of this directory; what belongs to somebody already stays theirs."""
+        if not self.owner or os.geteuid() != 0:
+            return
+        status = os.fstat(descriptor)
+        # A file with a second name may be a system's file that somebody linked here.
+        is_only_here = stat.S_ISDIR(status.st_mode) or status.st_nlink == 1
+        if status.st_uid == 0 and is_only_here:
+            os.fchown(descriptor, *self.owner)
 
     def _shown(self, name: str) -> str:
         return shown(os.path.join(self.path, name))

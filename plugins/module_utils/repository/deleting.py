@@ -50,6 +50,8 @@ def clear_leftovers(database: Folder, own_work: str | None) -> None:
     ``own_work``: the id that the caller is writing itself, if any.
     """
     for name in database.names():
+        if not database.is_directory(name):
+            continue
         if name.startswith(DELETED_PREFIX) and is_id(name[len(DELETED_PREFIX) :]):
             _finish_removal(database, name[len(DELETED_PREFIX) :])
         elif name.startswith(WORK_PREFIX) and is_id(name[len(WORK_PREFIX) :]):
@@ -104,7 +106,8 @@ def _bury(database: Folder, backup_id: str) -> None:
 def _lock_against_readers(backup: Folder, source: Source, backup_id: str) -> int | None:
     """The exclusive lock on the manifest, None where there is no manifest, which no reader can hold either."""
     try:
-        descriptor = backup.open_file(MANIFEST)
+        # Writable, because network file systems lock exclusively only what is open for writing.
+        descriptor = backup.open_file(MANIFEST, writable=True)
     except (FileNotFoundError, Damaged):
         return None
     if try_lock(descriptor, fcntl.LOCK_EX):

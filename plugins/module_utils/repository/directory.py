@@ -25,8 +25,8 @@ from ..units import format_size
 from .base import Entry, Reading, Repository, Writing
 from .filesystems import weaknesses
 from .founding import found_repository, open_root, read_settings
-from .listing import is_published, list_entries, list_sources, read_published
-from .locks import lock_source, try_lock
+from .listing import list_entries, list_sources, read_published
+from .locks import is_same_file, lock_source, try_lock
 from .names import MANIFEST, checked_id, folder_name
 from .publishing import DirectoryWriting
 from .records import write_source
@@ -123,7 +123,7 @@ class DirectoryRepository(Repository):
                     folder = stack.enter_context(database.child(backup_id))
                     lock = _lock_for_reading(folder, stack)
                     manifest = read_published(database, source, backup_id, folder)
-                    if not is_published(database, backup_id, folder):
+                    if not is_same_file(database, backup_id, folder.descriptor):
                         raise FileNotFoundError
                 except FileNotFoundError:
                     raise NotFound(
@@ -132,7 +132,7 @@ class DirectoryRepository(Repository):
             try:
                 yield DirectoryReading(manifest, folder, lock)
             except (HoldfastError, OSError) as reason:
-                if is_published(database, backup_id, folder):
+                if is_same_file(database, backup_id, folder.descriptor):
                     raise
                 raise NotFound(
                     "The backup %s of %s was removed while it was being read; choose another one." % (backup_id, source)
@@ -216,7 +216,7 @@ def _lock_for_reading(folder: Folder, stack: ExitStack) -> int | None:
     """
     try:
         descriptor = folder.open_file(MANIFEST)
-    except Damaged:
+    except (FileNotFoundError, Damaged):
         return None
     stack.callback(os.close, descriptor)
     try:

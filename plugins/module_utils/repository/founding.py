@@ -94,6 +94,8 @@ def found_repository(location: str, owner: Account) -> None:
 
     Only a missing or empty directory becomes one, and never its parents. Raises RepositoryError.
     """
+    if os.path.lexists(os.path.join(location, SETTINGS)):
+        return
     if os.geteuid() not in (0, owner.uid):
         raise RepositoryError(
             "Only root or user %s can make the repository %s for that user; run as one of them or name another owner."

@@ -16,7 +16,7 @@ from ..folders import Folder
 from ..model import Manifest, Source
 from .base import COMPLETED, DAMAGED, INTERRUPTED, RUNNING, Attempt, Entry
 from .deleting import read_leftover
-from .locks import is_source_locked
+from .locks import is_same_file, is_source_locked
 from .manifests import MANIFEST_LIMIT, decode_manifest
 from .names import MANIFEST, SOURCE, WORK_PREFIX, folder_name, is_id, name_of_folder, time_of_id
 from .records import Marks, read_attempts, read_last_drills, read_marks, read_object
@@ -44,15 +44,17 @@ def list_entries(database: Folder, source: Source) -> tuple[Entry, ...]:
 def read_published(database: Folder, source: Source, backup_id: str, folder: Folder) -> Manifest:
     """The manifest of a published backup; raises Damaged also where it is another backup's or source's.
 
-    Raises FileNotFoundError where the backup was removed meanwhile.
+    Raises FileNotFoundError where the backup was removed meanwhile, PermissionError where we may not read it.
     """
     path = os.path.join(folder.path, MANIFEST)
     try:
         manifest = decode_manifest(folder.read(MANIFEST, MANIFEST_LIMIT), path)
     except FileNotFoundError:
-        if not is_published(database, backup_id, folder):
+        if not is_same_file(database, backup_id, folder.descriptor):
             raise
         raise Damaged("The backup %s has no manifest." % shown(folder.path), MANIFEST) from None
+    except PermissionError:
+        raise
     except OSError as reason:
         raise Damaged(sentence("Reading", path, reason), MANIFEST) from None
     if manifest.id != backup_id:
@@ -60,14 +62,6 @@ def read_published(database: Folder, source: Source, backup_id: str, folder: Fol
     if manifest.source != source:
         raise Damaged("%s is the manifest of another source, %s." % (shown(path), manifest.source), MANIFEST)
     return manifest
-
-
-def is_published(database: Folder, backup_id: str, folder: Folder) -> bool:
-    """Whether ``folder`` still stands under its id."""
-    try:
-        return os.path.samestat(database.stat(backup_id), os.fstat(folder.descriptor))
-    except FileNotFoundError:
-        return False
 
 
 class _Listing:
@@ -109,6 +103,8 @@ class _Listing:
             return None
         except Damaged as reason:
             status, problem = DAMAGED, str(reason)
+        except PermissionError:
+            raise
         except OSError as reason:
             status, problem = DAMAGED, sentence("Opening", os.path.join(self._database.path, backup_id), reason)
         return Entry(

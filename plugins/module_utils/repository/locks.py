@@ -32,20 +32,27 @@ def lock_source(database: Folder, source: Source, wait: float) -> int:
     deadline = time.monotonic() + max(wait, _PATIENCE)
     while True:
         descriptor = _lock_file(database)
-        if try_lock(descriptor, fcntl.LOCK_EX) and is_same_file(database, LOCK, descriptor):
+        is_ours = False
+        try:
+            is_ours = try_lock(descriptor, fcntl.LOCK_EX) and is_same_file(database, LOCK, descriptor)
+        finally:
+            if not is_ours:
+                os.close(descriptor)
+        if is_ours:
             return descriptor
-        os.close(descriptor)
         if time.monotonic() >= deadline:
             raise _busy(database, source, wait)
         time.sleep(_POLL)
 
 
 def is_source_locked(database: Folder) -> bool:
-    """Whether a writer, or a child that it left behind, holds the source; a file system without locks says yes."""
+    """Whether a writer, or a child that it left behind, holds the source; yes where that cannot be known."""
     try:
         descriptor = database.open_file(LOCK)
     except FileNotFoundError:
         return False
+    except PermissionError:
+        return True
     try:
         return not try_lock(descriptor, fcntl.LOCK_SH)
     except OSError:
@@ -66,19 +73,22 @@ def try_lock(descriptor: int, how: int) -> bool:
 
 
 def is_same_file(folder: Folder, name: str, descriptor: int) -> bool:
-    """Whether ``name`` in ``folder`` is still the file that ``descriptor`` has open."""
+    """Whether ``name`` in ``folder`` is still the file or directory that ``descriptor`` has open."""
     try:
         return os.path.samestat(folder.stat(name), os.fstat(descriptor))
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return False
 
 
 def _lock_file(database: Folder) -> int:
     while True:
         try:
-            return database.open_file(LOCK, writable=True)
+            descriptor = database.open_file(LOCK, writable=True)
         except FileNotFoundError:
             pass
+        else:
+            database.give(descriptor)
+            return descriptor
         try:
             return database.create_file(LOCK)
         except FileExistsError:

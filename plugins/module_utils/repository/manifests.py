@@ -145,8 +145,7 @@ def _artifact_from_json(data: object, path: str) -> Artifact:
     _demand(_is_file_name(artifact.name), "name", path)
     _demand(artifact.kind in ("file", "directory"), "kind", path)
     _demand(_SHA256.fullmatch(artifact.sha256) is not None, "sha256", path)
-    if artifact.kind == "directory":
-        _demand(artifact.index is not None and _is_file_name(artifact.index), "index", path)
+    _demand(_is_file_name(artifact.index) if artifact.index else artifact.kind == "file", "index", path)
     return artifact
 
 

@@ -202,10 +202,14 @@ def read_last_drills(database: Folder) -> dict[str, Mapping[str, Any]]:
 
 
 def write_source(database: Folder, source: Source) -> None:
-    """Record the real names of ``source`` in its folder, once."""
-    if not database.has(SOURCE):
-        data = {"format": FORMAT, "host": source.host, "policy": source.policy, "database": source.database}
-        database.write(SOURCE, encode_json(data))
+    """Record the real names of ``source`` in its folder, where that is not done or no longer readable."""
+    data = {"format": FORMAT, "host": source.host, "policy": source.policy, "database": source.database}
+    try:
+        if read_object(database, SOURCE) == data:
+            return
+    except (FileNotFoundError, Damaged):
+        pass
+    database.write(SOURCE, encode_json(data))
 
 
 def _records(database: Folder, kind: str) -> Iterator[tuple[Folder, str, str]]:
