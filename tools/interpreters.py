@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 import pathlib
-import sys
 
 VERSIONS = ["3.9", "3.10", "3.11", "3.12", "3.13"]
 
 
 def find_pythons() -> dict[str, pathlib.Path]:
-    """The interpreter for each version that is here, from PATH and from pyenv's folders, wherever those are."""
+    """The interpreter for each version that is here, from PATH and from pyenv's folders, wherever those are.
+
+    Virtual environments are passed over: what they hold depends on who made them.
+    """
     folders = [pathlib.Path(name) for name in path_folders()]
-    folders = [folder for folder in folders if folder != pathlib.Path(sys.executable).parent]
+    folders = [folder for folder in folders if not (folder.parent / "pyvenv.cfg").exists()]
     for root in pyenv_roots():
         folders += sorted(root.glob("versions/3.*/bin"))
     found = {}
