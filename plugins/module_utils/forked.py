@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run a function of ours in a child process, as another user where that is wanted.
 
-For engines whose database is a library and not a server: their files are only ever opened with the rights of the
-files' owner, a crash in the library ends the child alone, and a deadline can be kept. Only JSON comes back, so that
-a child with fewer rights can give its parent nothing but data.
+For engines whose database is a library and not a server: their files are only ever opened with the rights of
+the files' owner, a crash in the library ends the child alone, and a deadline can be kept. Only JSON comes back,
+so that a child with fewer rights can give its parent nothing but data.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from typing import Any, Callable, NoReturn
 
 from . import errors
@@ -24,6 +25,8 @@ from .accounts import Account
 from .pipeline import die_with
 
 _BACKSTOP = 70
+_PUTTING_BACK = 30.0
+_DIED = "The process that had the database open died unexpectedly; see the system's log for the reason."
 
 
 class Parent:
@@ -34,11 +37,17 @@ class Parent:
         self._writing = writing
 
     def ask(self, question: Any) -> Any:
-        """Send ``question`` (JSON types) to the parent and wait for its answer; ends the child if it is gone."""
+        """Send ``question`` (JSON types) to the parent and wait for its answer.
+
+        Raises ToolFailed where the parent could not answer, so that the child can put things back before it
+        ends; the parent raises its own reason. Ends the child at once where the parent is gone.
+        """
         _send(self._writing, {"question": question})
         answer = _receive(self._reading, None)
         if answer is None:
             os._exit(_BACKSTOP)
+        if "answer" not in answer:
+            raise errors.ToolFailed("The work was stopped from outside.")
         return answer["answer"]
 
 
@@ -46,15 +55,17 @@ def call_as(
     account: Account | None,
     function: Callable[[Parent], Any],
     *,
+    prepare: Callable[[], None] | None = None,
     answer: Callable[[Any], Any] | None = None,
     time_limit: float | None = None,
 ) -> Any:
     """Run ``function`` in a child as ``account`` and return its result (JSON types).
 
-    ``answer`` is called here for each question that the function asks its ``Parent``; whatever it raises ends the
-    child and is raised to the caller. A HoldfastError of the child is raised here with its class and message. The
-    child holds every descriptor of ours, locks among them. Raises ToolFailed where it dies or exceeds
-    ``time_limit`` seconds.
+    ``prepare`` runs in the child first, while it still has our rights: for opening what lies below directories
+    that ``account`` may not enter. ``answer`` is called here for each question that the function asks its
+    ``Parent``; whatever it raises ends the child, which may first put things back, and is raised to the caller. A
+    HoldfastError of the child is raised here with its class and message. The child holds every descriptor of
+    ours, locks among them. Raises ToolFailed where it dies or exceeds ``time_limit`` seconds.
     """
     to_child, to_parent = os.pipe(), os.pipe()
     parent = os.getpid()
@@ -64,7 +75,7 @@ def call_as(
     if child == 0:
         os.close(to_child[1])
         os.close(to_parent[0])
-        _run_child(account, function, Parent(to_child[0], to_parent[1]), to_parent[1], parent)
+        _run_child(account, prepare, function, Parent(to_child[0], to_parent[1]), to_parent[1], parent)
     os.close(to_child[0])
     os.close(to_parent[1])
     try:
@@ -76,22 +87,36 @@ def call_as(
 
 
 def _run_child(
-    account: Account | None, function: Callable[[Parent], Any], parent: Parent, writing: int, pid: int
+    account: Account | None,
+    prepare: Callable[[], None] | None,
+    function: Callable[[Parent], Any],
+    parent: Parent,
+    writing: int,
+    pid: int,
 ) -> NoReturn:
     """Drop every right that ``account`` lacks, work, report, and never return into the caller's code."""
     try:
+        # A handler of our caller's would only run once a long call into a library is over.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        die_with(pid)()
+        if prepare is not None:
+            prepare()
         if account is not None and not account.is_current:
             os.setgroups(account.groups)
             os.setgid(account.gid)
             os.setuid(account.uid)
-        die_with(pid)()
+            # The kernel forgets the wish to die with the parent when the user changes.
+            die_with(pid)()
         _send(writing, {"result": function(parent)})
     except errors.HoldfastError as reason:
         _send(writing, {"error": type(reason).__name__, "message": str(reason)})
     except OSError as reason:
         _send(writing, {"error": "ToolFailed", "message": "%s." % reason})
     except MemoryError:
-        _send(writing, {"error": "ToolFailed", "message": "There is not enough memory for this work on this host."})
+        _send(
+            writing,
+            {"error": "ToolFailed", "message": "There is not enough memory for this work on this host."},
+        )
     finally:
         if sys.exc_info()[0] is not None:
             traceback.print_exc()
@@ -105,16 +130,28 @@ def _listen(reading: int, writing: int, answer: Callable[[Any], Any] | None, tim
         if message is None:
             late = until is not None and time.monotonic() >= until
             raise errors.ToolFailed(
-                "The work took longer than the limit of %g s and was ended." % time_limit
-                if late
-                else "The process that had the database open died unexpectedly; see the system's log for the reason."
+                "The work took longer than the limit of %g s and was ended." % time_limit if late else _DIED
             )
         if "question" in message:
-            _send(writing, {"answer": answer(message["question"]) if answer else None})
+            _reply(reading, writing, message["question"], answer)
         elif "error" in message:
             raise getattr(errors, message["error"])(message["message"])
         else:
             return message["result"]
+
+
+def _reply(reading: int, writing: int, question: Any, answer: Callable[[Any], Any] | None) -> None:
+    """Answer the child; where that fails, tell it so and give it time to put things back."""
+    reply = {"stop": True}
+    try:
+        reply = {"answer": answer(question) if answer else None}
+    finally:
+        try:
+            _send(writing, reply)
+        except BrokenPipeError:
+            raise errors.ToolFailed(_DIED) from None
+        if "stop" in reply:
+            _receive(reading, time.monotonic() + _PUTTING_BACK)
 
 
 def _send(descriptor: int, message: Any) -> None:
@@ -139,8 +176,6 @@ def _receive(descriptor: int, until: float | None) -> Any:
 
 
 def _end(child: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     os.waitpid(child, 0)
