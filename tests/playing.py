@@ -54,6 +54,7 @@ class Stage:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.record = folder / "record"
         self.inventory = folder / "inventory.yml"
+        (folder / "ansible.cfg").write_text("[defaults]\n")
         here = {"ansible_connection": "local", "ansible_python_interpreter": python}
         hosts = {name: dict(here) for name in ("db1", "db2", "scratch1")}
         self.inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
@@ -96,7 +97,7 @@ class Stage:
         command += ["-e", json.dumps(variables)] if variables else []
         done = subprocess.run(
             command,
-            env={**os.environ, **self.environment(), **(environment or {})},
+            env={**self.environment(), **(environment or {})},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -108,8 +109,11 @@ class Stage:
         return Played(done.returncode, done.stdout, [json.loads(line) for line in lines])
 
     def environment(self) -> dict[str, str]:
-        """Settings that keep Ansible inside the folder and make it find this checkout."""
+        """Settings that keep Ansible inside the folder and make it find this checkout, and none of the user's own."""
+        others = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         return {
+            **others,
+            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
             "ANSIBLE_HOME": str(self.folder / "ansible"),
             "ANSIBLE_LOCAL_TEMP": str(self.folder / "ansible" / "tmp"),
             "ANSIBLE_REMOTE_TEMP": str(self.folder / "ansible" / "remote"),

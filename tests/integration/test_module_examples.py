@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import pathlib
 import sqlite3
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 import yaml
@@ -30,7 +30,7 @@ def make_shop(path):
 
 def brought_here(examples: str, folder: pathlib.Path) -> list[dict]:
     """The examples with our places for theirs, and now for the time that they name."""
-    moment = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.999999Z")
+    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.999999Z")
     ours = {
         "/var/backups/holdfast": str(folder / "backups"),
         "/srv/": "%s/srv/" % folder,
