@@ -73,7 +73,9 @@ def create(request: CreateRequest, now: datetime, *, predict: bool = False) -> C
     _check_recipients(request.recipients)
     initialised = request.init and _initialise(request, predict=predict)
     if initialised and predict:
-        return _predicted(request, None, "The repository would be made, and the first backup with it.", initialised)
+        return _predicted(
+            request, None, "The repository would be made, and the first backup with it.", initialised=initialised
+        )
     with opened(request.place) as repository:
         recent = _recent_enough(repository, request, now)
         if recent:
