@@ -91,7 +91,8 @@ class ArtifactWriter:
         """Store what ``chain`` writes (without a chain: the bytes of the descriptor ``source``) as ``name``.
 
         ``tap``: commands that are shown the plain stream while it passes, before encryption; what they printed is
-        in the returned Tap's ``output``. Raises ToolFailed, also where the repository's disk is full.
+        in the returned Tap's ``output``. Raises ToolFailed, also where the repository's disk is full; what was
+        written so far is gone then, so that the tool can be run once more.
         """
         compress, decompress = _compression_commands(self.compression)
         watching = Tap([*decompress, *tap]) if tap else None
@@ -109,6 +110,9 @@ class ArtifactWriter:
                 time_limit=self._time_limit,
             )
             os.fsync(descriptor)
+        except ToolFailed:
+            self._folder.remove_file(stored)
+            raise
         except OSError as reason:
             raise _no_room(reason, self._folder, stored) from None
         finally:
@@ -131,7 +135,8 @@ class ArtifactWriter:
         """A directory that a native tool, running as ``account``, fills by itself; never with encryption.
 
         When the block ends well, ``artifacts`` holds the directory and its index, which is in the format of
-        ``sha256sum`` so that ``sha256sum -c`` checks it by hand.
+        ``sha256sum`` so that ``sha256sum -c`` checks it by hand. After a ToolFailed the directory is gone, so that
+        the tool can be run once more.
         """
         if self.is_encrypted:
             raise BadInput("A directory cannot be encrypted while it is written; use a single stream.")
@@ -139,9 +144,12 @@ class ArtifactWriter:
         with being_written.folder:
             if account is not None and not account.is_current:
                 os.fchown(being_written.folder.descriptor, account.uid, account.gid)
-            yield being_written
             try:
+                yield being_written
                 being_written.take_back(self._folder)
+            except ToolFailed:
+                self._folder.remove_tree(name)
+                raise
             except OSError as reason:
                 raise _no_room(reason, self._folder, name) from None
 

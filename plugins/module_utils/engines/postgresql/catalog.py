@@ -10,8 +10,8 @@ the server makes by itself (clones of triggers and constraints on partitions, co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 from ...model import TableRows
 from .session import Session, identifier
@@ -24,6 +24,9 @@ FIRST_USER_OID = 16384
 USER_SCHEMAS = (
     "SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 )
+
+# An SQL condition: the row ``o`` of pg_type is the array that the server made for another type.
+IS_ARRAY = "EXISTS (SELECT FROM pg_catalog.pg_type AS a WHERE a.typarray = o.oid)"
 
 
 @dataclass(frozen=True)
@@ -253,9 +256,6 @@ def _outside_schemas() -> list[str]:
         _count("domain constraints", "pg_constraint", domain_checks),
         _count("published tables", "pg_publication_rel", "true"),
     ]
-
-
-IS_ARRAY = "EXISTS (SELECT FROM pg_catalog.pg_type AS a WHERE a.typarray = o.oid)"
 
 
 def _count(words: str, catalog: str, condition: str) -> str:

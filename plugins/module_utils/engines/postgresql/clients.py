@@ -12,8 +12,8 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 from ...accounts import Account
 from ...errors import Refused, ToolFailed, shown
@@ -52,9 +52,7 @@ class ClientPrograms:
         return Client(tool, self.version)
 
 
-def installed_clients(
-    tools: str | None, processes: Processes, account: Account | None
-) -> tuple[ClientPrograms, ...]:
+def installed_clients(tools: str | None, processes: Processes, account: Account | None) -> tuple[ClientPrograms, ...]:
     """Every complete set of client programs, oldest first; in ``tools`` alone where it is given.
 
     Raises Refused where there is none.
@@ -91,8 +89,7 @@ def fitting_client(clients: Sequence[ClientPrograms], server_version: int) -> Cl
         raise Refused(
             "The server is PostgreSQL %d.%d, but the newest pg_dump on this host is %s (in %s), and an older client"
             " cannot back up a newer server; install the package postgresql-client-%d (Debian, Ubuntu) or postgresql%d"
-            " (Fedora, RHEL)."
-            % (major, server_version % 10000, newest.version, shown(newest.directory), major, major)
+            " (Fedora, RHEL)." % (major, server_version % 10000, newest.version, shown(newest.directory), major, major)
         )
     nearest = min(one.major for one in candidates)
     return max((one for one in candidates if one.major == nearest), key=lambda one: one.minor)
@@ -113,9 +110,7 @@ def _programs_in(directory: str, processes: Processes, account: Account | None) 
     if not all(os.access(os.path.join(directory, tool), os.X_OK) for tool in _NEEDED):
         return None
     try:
-        said = processes.run(
-            Command((os.path.join(directory, "pg_dump"), "--version"), account=account), timeout=30
-        )
+        said = processes.run(Command((os.path.join(directory, "pg_dump"), "--version"), account=account), timeout=30)
     except ToolFailed:
         return None
     match = _VERSION.search(said.output)

@@ -14,9 +14,9 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Iterator, Mapping
 
 from ...accounts import Account, account_named, account_of
 from ...errors import BadInput, shown
@@ -189,9 +189,7 @@ def _password_of(connection: Connection) -> str | None:
     if password is None and connection.password_file is not None:
         password = _read_secret(connection.password_file)
     if password is not None and ("\n" in password or "\r" in password or "\0" in password):
-        raise BadInput(
-            "The password holds a line break or a NUL byte, which PostgreSQL's programs cannot be given."
-        )
+        raise BadInput("The password holds a line break or a NUL byte, which PostgreSQL's programs cannot be given.")
     return password
 
 
@@ -218,9 +216,7 @@ def _read_small(path: str, word: str) -> str:
     except OSError as reason:
         raise BadInput("The %s %s cannot be read: %s." % (word, shown(path), reason.strerror)) from None
     if len(text) > _SECRET_LIMIT:
-        raise BadInput(
-            "The %s %s is larger than 64 KiB, which cannot be meant; name another." % (word, shown(path))
-        )
+        raise BadInput("The %s %s is larger than 64 KiB, which cannot be meant; name another." % (word, shown(path)))
     return text
 
 

@@ -12,14 +12,18 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from contextlib import contextmanager
-from typing import Any, Iterator
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from ...errors import BadInput, HoldfastError, NotFound, Refused, ToolFailed, shown
 from ...pipeline import Command, Conversation, Processes
 from .connection import Access
 
 _SUCCESS = "00000"
+_ROWS = "SELECT pg_catalog.row_to_json(holdfast_row) FROM (%s) AS holdfast_row"
+_STOP_CHECK = 0.2
 _PROGRAM_PREFIX = re.compile(r"psql:(<stdin>:\d+:|\s*error:)\s*")
 
 
@@ -91,8 +95,8 @@ class Session:
         return self.server_version // 10000
 
     def query(self, sql: str) -> list[dict[str, Any]]:
-        """The rows of one SELECT (no semicolon), columns by name; raises SqlError, or ToolFailed if the session broke."""
-        self._send("SELECT pg_catalog.row_to_json(holdfast_row) FROM (%s) AS holdfast_row" % sql)
+        """The rows of one SELECT (no semicolon) by column; raises SqlError, or ToolFailed if the session broke."""
+        self._send(_ROWS % sql)
         return [json.loads(line) for line in self._finish()]
 
     def value(self, sql: str) -> Any:
@@ -116,6 +120,14 @@ class Session:
         self._finish()
         return True
 
+    def query_unless(self, sql: str, stopped: threading.Event) -> list[dict[str, Any]]:
+        """As ``query``, given up with ToolFailed soon after ``stopped`` is set; the session is then of no more use."""
+        self._send(_ROWS % sql)
+        while not self._listen(_STOP_CHECK):
+            if stopped.is_set():
+                raise ToolFailed("A question to database %s was given up." % shown(self.database))
+        return [json.loads(line) for line in self._finish()]
+
     @contextmanager
     def transaction(self, mode: str = "") -> Iterator[None]:
         """BEGIN with ``mode``, COMMIT at the end of the block, ROLLBACK where the block raised one of our errors."""
@@ -128,11 +140,9 @@ class Session:
         self.execute("COMMIT")
 
     def _roll_back(self) -> None:
-        try:
+        # Where the connection is gone, the transaction is too; the first error is the one to show.
+        with suppress(ToolFailed):
             self.execute("ROLLBACK")
-        except ToolFailed:
-            # The connection is gone, and the transaction with it; the first error is the one to show.
-            pass
 
     def _send(self, sql: str) -> None:
         if self._is_waiting:
@@ -140,8 +150,8 @@ class Session:
         self._is_waiting = True
         self._rows, self._error = [], None
         self._conversation.say(
-            "\\set LAST_ERROR_SQLSTATE %s\n%s\n;\n\\echo %s\n\\echo :LAST_ERROR_SQLSTATE :LAST_ERROR_MESSAGE\n\\echo %s"
-            % (_SUCCESS, sql, self._mark, self._mark)
+            "\\set LAST_ERROR_SQLSTATE %s\n%s\n;\n" % (_SUCCESS, sql)
+            + "\\echo %s\n\\echo :LAST_ERROR_SQLSTATE :LAST_ERROR_MESSAGE\n\\echo %s" % (self._mark, self._mark)
         )
 
     def _listen(self, timeout: float | None) -> bool:
@@ -187,9 +197,7 @@ def connected(
     us in, with the connection named.
     """
     argv = (psql, "-X", "-q", "-A", "-t", "-w", "--dbname=" + access.conninfo(database, user=user))
-    command = Command(
-        argv, access.environment, access.account, descriptors=access.descriptors, secrets=access.secrets
-    )
+    command = Command(argv, access.environment, access.account, descriptors=access.descriptors, secrets=access.secrets)
     with processes.converse(command) as conversation:
         try:
             session = Session(conversation, database)
@@ -204,18 +212,12 @@ def _not_connected(reason: str, place: str, database: str) -> HoldfastError:
     """Why the server did not let us in, in one sentence."""
     said = _spoken(reason)
     if re.search(r'database ".*" does not exist', said, re.DOTALL):
-        return NotFound(
-            "There is no database %s on %s; correct its name or create it." % (shown(database), place)
-        )
+        return NotFound("There is no database %s on %s; correct its name or create it." % (shown(database), place))
     if "password authentication failed" in said:
         return Refused("The password was not accepted by %s; correct it. (%s)" % (place, said))
     if "no password supplied" in said:
         return Refused("A password is wanted by %s; give login_password or login_password_file." % place)
-    if (
-        "Connection refused" in said
-        or "No such file or directory" in said
-        or "could not translate host" in said
-    ):
+    if "Connection refused" in said or "No such file or directory" in said or "could not translate host" in said:
         return Refused("Nothing answers at %s; check that it runs and listens there. (%s)" % (place, said))
     return Refused("Database %s on %s cannot be opened: %s" % (shown(database), place, said))
 

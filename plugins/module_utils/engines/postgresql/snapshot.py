@@ -1,0 +1,142 @@
+# Copyright (c) 2026, the holdfast.db maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One moment of a database, held open: the tables locked against change of shape, then the snapshot exported.
+
+The order matters. A snapshot that is exported first and locked later shows tables as empty that were truncated or
+rewritten in between, and every count taken in it agrees. LOCK TABLE as the first statements of a REPEATABLE READ
+transaction takes no snapshot yet; the first query does, and by then nothing can be truncated any more.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from ...errors import Busy, HoldfastError, ToolFailed, shown
+from .catalog import Table, list_tables
+from .context import ServerContext
+from .session import Session, SqlError
+
+Answer = TypeVar("Answer")
+
+_LOCK_BATCH = 500
+_TRIES = 6
+_LOCK_TIMEOUT = "55P03"
+_GONE = ("42P01", "3F000")
+_TIME = 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """``name``: for ``pg_dump --snapshot``. ``taken``: everything committed before it is in the snapshot."""
+
+    name: str
+    taken: datetime
+    tables: tuple[Table, ...]
+
+
+@contextmanager
+def exported_snapshot(context: ServerContext) -> Iterator[tuple[Session, Snapshot]]:
+    """A session inside the snapshot's transaction, and the snapshot; both are good while the block lasts.
+
+    Raises Busy where a table stays locked for longer than ``lock_wait``, and ToolFailed where tables keep changing.
+    """
+    with context.session() as session:
+        session.execute("SET lock_timeout = %d" % max(1, round(context.settings.lock_wait * 1000)))
+        for _try in range(_TRIES):
+            snapshot = _attempt(context, session)
+            if snapshot is not None:
+                yield session, snapshot
+                return
+        raise ToolFailed(
+            "The tables of database %s changed their shape during each of %d tries to hold them still; run the backup"
+            " when no migration is under way." % (shown(context.database), _TRIES)
+        )
+
+
+def _attempt(context: ServerContext, session: Session) -> Snapshot | None:
+    """Lock, export, look again; None where the tables are not the ones that were locked."""
+    expected = list_tables(session)
+    session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    try:
+        for start in range(0, len(expected), _LOCK_BATCH):
+            names = ", ".join(table.sql for table in expected[start : start + _LOCK_BATCH])
+            session.execute("LOCK TABLE %s IN ACCESS SHARE MODE" % names)
+    except SqlError as reason:
+        session.execute("ROLLBACK")
+        if reason.sqlstate in _GONE:
+            return None
+        if reason.sqlstate == _LOCK_TIMEOUT:
+            raise _locked_out(context, session) from None
+        raise
+    exported = session.query(
+        "SELECT pg_catalog.pg_export_snapshot() AS name, pg_catalog.to_char("
+        "pg_catalog.statement_timestamp(), '%s') AS taken" % _TIME
+    )[0]
+    found = list_tables(session)
+    if _shape(found) != _shape(expected) or any(table.moved for table in found):
+        session.execute("ROLLBACK")
+        return None
+    return Snapshot(exported["name"], datetime.fromisoformat(exported["taken"]), found)
+
+
+def _shape(tables: tuple[Table, ...]) -> set[tuple[int, str, str, str]]:
+    return {(table.oid, table.schema, table.name, table.kind) for table in tables}
+
+
+def _locked_out(context: ServerContext, session: Session) -> Busy:
+    """Who holds a table exclusively, as far as it can be seen."""
+    holders = session.query(
+        "SELECT l.relation::pg_catalog.regclass::text AS name, l.pid AS pid FROM pg_catalog.pg_locks AS l"
+        " WHERE l.granted AND l.mode = 'AccessExclusiveLock' AND l.locktype = 'relation' AND l.database ="
+        " (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) LIMIT 1"
+    )
+    who = ""
+    if holders:
+        who = " (%s by process %d)" % (shown(holders[0]["name"]), holders[0]["pid"])
+    return Busy(
+        "A table of database %s was locked exclusively%s for longer than lock_wait (%g s); end that work or raise"
+        " lock_wait." % (shown(context.database), who, context.settings.lock_wait)
+    )
+
+
+class Beside(Generic[Answer]):
+    """Asks questions in the snapshot's own session while the dump is made elsewhere.
+
+    ``work`` gets the session and an event after which it should give up; it runs in a thread of its own and starts no
+    programs. Use as a block; ``result`` waits for the work. Left early, the work is stopped.
+    """
+
+    def __init__(self, session: Session, work: Callable[[Session, threading.Event], Answer]) -> None:
+        self._session = session
+        self._work = work
+        self._stopped = threading.Event()
+        self._answer: Answer | None = None
+        self._problem: HoldfastError | None = None
+        self._thread = threading.Thread(target=self._run, name="holdfast-beside", daemon=True)
+
+    def __enter__(self) -> Beside[Answer]:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_reason: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def result(self) -> Answer:
+        """What ``work`` returned; raises what it raised."""
+        self._thread.join()
+        if self._problem is not None:
+            raise self._problem
+        return self._answer
+
+    def _run(self) -> None:
+        try:
+            self._answer = self._work(self._session, self._stopped)
+        except HoldfastError as reason:
+            self._problem = reason

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, the holdfast.db maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Taking a backup of a database: the story from the first look to the last artifact."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from ...artifacts import ArtifactWriter
+from ...errors import Busy, shown
+from ...model import Fingerprint, Server, TableRows
+from ..base import Facts, Taken
+from .by_hand import commands, properties_sql
+from .catalog import count_objects, count_rows
+from .context import ServerContext
+from .dump import STREAM, Dumped, LockConflict, check_contents, chosen_form, dump, objects_to_dump
+from .leftovers import left_out
+from .properties import read_properties
+from .roles import read_roles, roles_sql
+from .session import Session, SqlError
+from .snapshot import Beside, Snapshot, exported_snapshot
+from .visibility import check_visibility
+
+METHOD = "pg_dump"
+_NOT_ALLOWED = "42501"
+
+
+@dataclass(frozen=True)
+class Described:
+    """What the snapshot holds besides the dump. ``to_dump``: what the archive's table of contents must name."""
+
+    rows: tuple[TableRows, ...]
+    objects: dict[str, int]
+    properties: dict[str, Any]
+    roles: list[dict[str, Any]]
+    to_dump: dict[tuple[int, int], str]
+    warnings: tuple[str, ...]
+    seconds: float
+
+
+def look(context: ServerContext) -> Facts:
+    """Connection, client, rights and size; writes nothing."""
+    with context.session() as session:
+        client = context.programs.client(METHOD)
+        check_visibility(session)
+        return Facts(
+            server=server_of(session),
+            client=client,
+            method=METHOD,
+            logical_size=_size(session),
+            warnings=left_out(session),
+        )
+
+
+def take(context: ServerContext, writer: ArtifactWriter) -> Taken:
+    """A consistent backup; after a clash with somebody's DDL it is tried again, at last as a single stream."""
+    with context.session() as session:
+        server, size = server_of(session), _size(session)
+    form = chosen_form(context.settings, size, encrypted=writer.is_encrypted)
+    tries = [form, STREAM, STREAM]
+    while True:
+        try:
+            return _take_once(context, writer, server, size, tries.pop(0))
+        except LockConflict as reason:
+            if not tries:
+                raise Busy(
+                    "Statements that lock tables of database %s exclusively kept getting in the way of pg_dump; run the"
+                    " backup when no migration is under way. (%s)" % (shown(context.database), reason)
+                ) from None
+
+
+def server_of(session: Session) -> Server:
+    """Version and identity. The identity is the system identifier, which a server shares with its standbys.
+
+    None where the function that tells it was closed to this user, which is the owner's decision.
+    """
+    try:
+        identity = session.value("SELECT system_identifier::text FROM pg_catalog.pg_control_system()")
+    except SqlError as reason:
+        if reason.sqlstate != _NOT_ALLOWED:
+            raise
+        identity = None
+    return Server(session.server_text, identity)
+
+
+def _size(session: Session) -> int:
+    return session.value("SELECT pg_catalog.pg_database_size(pg_catalog.current_database()) AS size")
+
+
+def _take_once(context: ServerContext, writer: ArtifactWriter, server: Server, size: int, form: str) -> Taken:
+    began = time.monotonic()
+    with exported_snapshot(context) as (session, snapshot):
+        check_visibility(session)
+        locked = time.monotonic()
+        with Beside(session, lambda asking, stopped: _describe(context, asking, snapshot, stopped)) as beside:
+            dumped = dump(context, snapshot, writer, form)
+            dumped_at = time.monotonic()
+            described = beside.result()
+    check_contents(dumped.contents, snapshot, described.to_dump)
+    durations = {"lock": locked - began, "dump": dumped_at - locked, "fingerprint": described.seconds}
+    return _stored(context, writer, server, size, snapshot, dumped, described, durations)
+
+
+def _describe(context: ServerContext, session: Session, snapshot: Snapshot, stopped: threading.Event) -> Described:
+    """Everything that the catalogs and tables say inside the snapshot."""
+    began = time.monotonic()
+    properties = read_properties(session)
+    wants_rows = context.settings.fingerprint == "rows"
+    return Described(
+        to_dump=objects_to_dump(session),
+        properties=properties,
+        roles=read_roles(session, [properties["owner"], *properties["owners"]]),
+        objects=count_objects(session) if wants_rows else {},
+        rows=count_rows(snapshot.tables, lambda sql: session.query_unless(sql, stopped)) if wants_rows else (),
+        warnings=left_out(session),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _stored(
+    context: ServerContext,
+    writer: ArtifactWriter,
+    server: Server,
+    size: int,
+    snapshot: Snapshot,
+    dumped: Dumped,
+    described: Described,
+    durations: dict[str, float],
+) -> Taken:
+    """Write what lies beside the dump, and describe the whole."""
+    roles = writer.text("roles.sql", "roles", roles_sql(described.roles))
+    script = writer.text("properties.sql", "properties", properties_sql(described.properties))
+    artifacts = [*dumped.artifacts, writer.text("contents.txt", "contents", dumped.contents), roles, script]
+    fingerprint = None
+    if context.settings.fingerprint == "rows":
+        fingerprint = Fingerprint(described.rows, described.objects)
+        text = json.dumps(fingerprint.to_json(), separators=(",", ":"))
+        artifacts.append(writer.text("fingerprint.json", "fingerprint", text))
+    properties = dict(described.properties, roles=described.roles, dump=dumped.form)
+    return Taken(
+        artifacts=tuple(artifacts),
+        snapshot=snapshot.taken,
+        server=server,
+        client=context.programs.client(METHOD),
+        method=METHOD,
+        logical_size=size,
+        fingerprint=fingerprint,
+        properties=properties,
+        warnings=described.warnings,
+        durations=durations,
+        restore_by_hand=commands(context.database, context.server_version, described.properties, dumped, roles, script),
+    )
