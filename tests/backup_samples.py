@@ -9,6 +9,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,9 +76,12 @@ def folder_of(location: Path, source: Source = SHOP) -> Path:
     return location / source.host / source.policy / source.database
 
 
-def start(verb: str, location: Path, *more: str, **options: object) -> subprocess.Popen:
-    """Run repository_program.py; it prints a line when it has come to the point that the test waits for."""
+def start(verb: str, location: Path, *more: str, prefix: Sequence[str] = (), **options: object) -> subprocess.Popen:
+    """Run repository_program.py; it prints a line when it has come to the point that the test waits for.
+
+    ``prefix``: words before the command, such as those of strace or setpriv.
+    """
     program = [sys.executable, "-B", str(CHECKOUT / "tests/repository_program.py"), verb, str(location), *more]
     paths = os.pathsep.join(str(CHECKOUT / name) for name in ("collections", "tests"))
     environment = {**os.environ, "PYTHONPATH": paths}
-    return subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, text=True, **options)
+    return subprocess.Popen([*prefix, *program], env=environment, stdout=subprocess.PIPE, text=True, **options)

@@ -3,19 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A writer, reader or remover in a process of its own, for tests that kill it.
 
-usage: repository_program.py create|forever|add|hold|read|remove|list LOCATION [ID]
+usage: repository_program.py init|create|forever|add|hold|read|remove|list LOCATION [ID]
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime
 
-from ansible_collections.holdfast.db.plugins.module_utils.errors import HoldfastError, NotFound
-from ansible_collections.holdfast.db.plugins.module_utils.repository.registry import open_repository
+from ansible_collections.holdfast.db.plugins.module_utils.accounts import account_of
+from ansible_collections.holdfast.db.plugins.module_utils.errors import Busy, HoldfastError, NotFound
+from ansible_collections.holdfast.db.plugins.module_utils.repository.registry import init_repository, open_repository
 from backup_samples import CONTENT, SHOP, add_backup, an_attempt, write_backup
 
 
@@ -25,14 +27,23 @@ def say(*words: object) -> None:
     sys.stdout.flush()
 
 
+def init(location: str) -> None:
+    """Make the repository."""
+    say(init_repository(location, account_of(os.geteuid())).id)
+
+
 def create(location: str) -> None:
-    """Make backups one after the other, deleting the oldest of more than three, until killed."""
+    """Make backups one after the other until killed; after each one remove all but the last three, as prune does."""
     with contextlib.closing(open_repository(location)) as repository:
+        there = [entry.id for entry in repository.entries(SHOP) if entry.is_good]
         while True:
             with repository.writing(SHOP, 30) as writing:
-                say(write_backup(writing, datetime.now(UTC)))
-                for old in sorted(entry.id for entry in repository.entries(SHOP) if entry.is_good)[:-3]:
-                    writing.remove(old)
+                there.append(write_backup(writing, datetime.now(UTC)))
+                say(there[-1])
+                while len(there) > 3:
+                    with contextlib.suppress(Busy):
+                        writing.remove(there[0])
+                    there.pop(0)
 
 
 def forever(location: str) -> None:
@@ -91,6 +102,7 @@ def remove(location: str, backup_id: str) -> None:
 def main() -> int:
     """Run the verb; print what a user would be told and return 1 where that is an error."""
     verbs = {
+        "init": init,
         "create": create,
         "forever": forever,
         "add": add,

@@ -144,6 +144,11 @@ class Repository(ABC):
         Raises RepositoryError where something else is there already.
         """
 
+    @classmethod
+    @abstractmethod
+    def would_init(cls, location: str) -> bool:
+        """Whether ``init`` would make one; False where one is there. Writes nothing; raises where ``init`` would refuse."""
+
     @abstractmethod
     def sources(self) -> tuple[Source, ...]:
         """Every source that has a folder here, sorted."""

@@ -24,7 +24,7 @@ from ..model import Manifest, Source
 from ..units import format_size
 from .base import Entry, Reading, Repository, Writing
 from .filesystems import weaknesses
-from .founding import found_repository, open_root, read_settings
+from .founding import found_repository, open_root, read_settings, would_found
 from .listing import list_entries, list_sources, read_published
 from .locks import is_same_file, lock_source, try_lock
 from .names import MANIFEST, checked_id, folder_name
@@ -80,6 +80,11 @@ class DirectoryRepository(Repository):
         """See base.py."""
         found_repository(location, owner)
         return cls.open(location, None)
+
+    @classmethod
+    def would_init(cls, location: str) -> bool:
+        """See base.py."""
+        return would_found(location)
 
     def close(self) -> None:
         """See base.py."""

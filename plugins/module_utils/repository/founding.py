@@ -116,21 +116,40 @@ def found_repository(location: str, owner: Account) -> None:
         root.write(SETTINGS, encode_json(_new_settings(owner)))
 
 
+def would_found(location: str) -> bool:
+    """Whether ``found_repository`` would make a repository; False where one is there. Writes nothing.
+
+    Raises RepositoryError where it would refuse.
+    """
+    if os.path.lexists(os.path.join(location, SETTINGS)):
+        return False
+    if os.path.lexists(location):
+        with open_root(location) as root:
+            _refuse_foreign(root)
+    elif not os.path.isdir(os.path.dirname(location.rstrip("/"))):
+        raise _no_parent(location)
+    return True
+
+
 def _make_directory(location: str) -> None:
     try:
         os.mkdir(location, 0o700)
     except FileExistsError:
         return
     except FileNotFoundError:
-        raise RepositoryError(
-            "The directory %s in which the repository is to be made does not exist; make it, or mount it."
-            % shown(os.path.dirname(location.rstrip("/")))
-        ) from None
+        raise _no_parent(location) from None
     except OSError as reason:
         raise RepositoryError(
             "The repository %s cannot be made: %s; make the directory as root and give it to the owner."
             % (shown(location), reason.strerror)
         ) from None
+
+
+def _no_parent(location: str) -> RepositoryError:
+    return RepositoryError(
+        "The directory %s in which the repository is to be made does not exist; make it, or mount it."
+        % shown(os.path.dirname(location.rstrip("/")))
+    )
 
 
 def _refuse_foreign(root: Folder) -> None:
