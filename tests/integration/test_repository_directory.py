@@ -24,6 +24,7 @@ from ansible_collections.holdfast.db.plugins.module_utils.model import Source
 from ansible_collections.holdfast.db.plugins.module_utils.repository.registry import (
     init_repository,
     open_repository,
+    would_init,
 )
 from backup_samples import (
     CHECKOUT,
@@ -108,6 +109,22 @@ def test_init_makes_no_parents(location):
     with pytest.raises(RepositoryError, match="in which the repository is to be made does not exist"):
         init_repository(str(location / "deeper"), ME)
     assert not location.exists()
+
+
+def test_would_init_says_what_init_would_do_and_writes_nothing(location):
+    assert would_init(str(location))
+    assert not location.exists()
+    location.mkdir()
+    before = tree(location)
+    assert would_init(str(location))
+    assert tree(location) == before
+    init_repository(str(location), ME).close()
+    assert not would_init(str(location))
+    with pytest.raises(RepositoryError, match="in which the repository is to be made does not exist"):
+        would_init(str(location / "deeper" / "still"))
+    (location / "holdfast.json").rename(location / "other.json")
+    with pytest.raises(RepositoryError, match="not empty and not a repository"):
+        would_init(str(location))
 
 
 @pytest.mark.parametrize("verb", [lambda path: init_repository(path, ME), open_repository])

@@ -147,7 +147,7 @@ class Repository(ABC):
     @classmethod
     @abstractmethod
     def would_init(cls, location: str) -> bool:
-        """Whether ``init`` would make one; False where one is there. Writes nothing; raises where ``init`` would refuse."""
+        """Whether ``init`` would make one; False where one is there, raises where it would refuse. Writes nothing."""
 
     @abstractmethod
     def sources(self) -> tuple[Source, ...]:
