@@ -59,7 +59,6 @@ from .sqlite_marker import read_intent, read_marker
 from .sqlite_new import NewFile, check_can_be_made, check_can_be_written, clear_unfinished
 from .sqlite_swap import Swap, settle
 
-_METHOD = "online_copy"
 _ARTIFACT = "database.sqlite"
 _COPY = "copy.sqlite"
 _OLD = "old.sqlite"
@@ -89,6 +88,7 @@ class SqliteEngine(Engine):
     """One SQLite file, named by its absolute path; links are followed once, here."""
 
     name = "sqlite"
+    method = "online_copy"
     keeps_beside = False
 
     def __init__(self, database: str, settings: EngineSettings, processes: Processes) -> None:
@@ -103,7 +103,7 @@ class SqliteEngine(Engine):
         """See Engine.look."""
         seen = self._look()
         _refuse(seen.obstacle)
-        return Facts(_server(), _client(), _METHOD, seen.facts.whole_size)
+        return Facts(_server(), _client(), self.method, seen.facts.whole_size)
 
     def take(self, writer: ArtifactWriter, workspace: Folder) -> Taken:
         """See Engine.take; the moment of the snapshot is the first one after which no commit is in the copy."""
@@ -170,7 +170,7 @@ class SqliteEngine(Engine):
             snapshot=moment,
             server=_server(),
             client=_client(),
-            method=_METHOD,
+            method=self.method,
             logical_size=examination.size,
             fingerprint=fingerprint,
             properties=_properties(facts, examination),
