@@ -60,16 +60,16 @@ def circle(paper: Paper, playbook: Playbook, databases: Sequence[Database]) -> N
     shop = Shop(datetime.now(UTC))
     make_shop(paper, shop, databases)
     back_up(paper, playbook, shop, databases)
-    show_list(paper, playbook)
     before = ask(databases)
     lose_data(paper, databases)
     harmed = ask(databases)
+    suspects = back_up_harmed(paper, playbook)
+    show_list(paper, playbook)
     restore(paper, playbook, databases)
     compare(paper, databases, (before, harmed, ask(databases)))
     restore_again(paper, playbook)
     verify(paper, playbook)
-    prune(paper, playbook)
-    show_list(paper, playbook)
+    prune(paper, playbook, suspects)
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def open_shop(paper: Paper, stack: ExitStack) -> list[Database]:
         server = stack.enter_context(private_server(PLACE / "log" / "postgresql.log"))
         databases.append(PostgreSQLShop(server))
     except NoServerError as reason:
-        paper.say(f"PostgreSQL is left out, because {reason}. All that follows is SQLite alone.")
+        paper.say(f"PostgreSQL is left out: {reason}.")
     hosts = {database.host: database.variables() for database in databases}
     common = {
         "ansible_connection": "local",
@@ -142,6 +142,19 @@ def back_up(paper: Paper, playbook: Playbook, shop: Shop, databases: Sequence[Da
             )
 
 
+def back_up_harmed(paper: Paper, playbook: Playbook) -> dict[str, str]:
+    """The nightly backup comes before anybody has noticed; returns what was flagged, by host."""
+    paper.step("The nightly backup, before anybody has noticed")
+    paper.command(playbook.command("--tags", "backup"))
+    suspects = {}
+    for host, answer in in_order(playbook.run("--tags", "backup"), "Back up"):
+        backup = answer["backup"]
+        suspects[host] = backup["id"]
+        paper.item(f"{host:<5}", f"{backup['id']}   flagged: {' '.join(backup['flags'])}")
+    paper.say("It is kept, but it is not what `latest` means, and retention removes nothing until somebody has looked.")
+    return suspects
+
+
 def show_list(paper: Paper, playbook: Playbook) -> None:
     """The table, as the playbook's own debug task shows it."""
     paper.step("What the repository holds")
@@ -165,6 +178,8 @@ def restore(paper: Paper, playbook: Playbook, databases: Sequence[Database]) -> 
         arguments = ("--tags", "restore", "--limit", database.host, "-e", f"holdfast_confirm={database.name}")
         paper.command(playbook.command(*arguments))
         for host, answer in in_order(playbook.run(*arguments), "Restore"):
+            for warning in answer.get("warnings", []):
+                paper.item(f"{host:<5}", warning)
             paper.item(f"{host:<5}", f"{answer['msg']} {how_it_went(answer['restore'])}")
 
 
@@ -222,9 +237,13 @@ def verify(paper: Paper, playbook: Playbook) -> None:
         paper.item(f"{host:<5}", f"{answer['msg']} Of the newest: {' '.join(findings)}")
 
 
-def prune(paper: Paper, playbook: Playbook) -> None:
+def prune(paper: Paper, playbook: Playbook, suspects: Mapping[str, str]) -> None:
     """What goes, what stays, and why."""
-    paper.step("Keep the last two, and say why each of them stays or goes")
+    paper.step("The flagged backups are deleted by hand; of the others the last two are kept")
+    for host, backup_id in suspects.items():
+        arguments = ("--tags", "delete", "--limit", host, "-e", f"backup_id={backup_id}")
+        paper.command(playbook.command(*arguments))
+        playbook.run(*arguments)
     paper.command(playbook.command("--tags", "prune"))
     for host, answer in in_order(playbook.run("--tags", "prune"), "Prune"):
         for source in answer["prune"]["sources"]:
@@ -238,13 +257,13 @@ def tell_the_rest(paper: Paper, playbook: Playbook, databases: Sequence[Database
     """What happened, where it lies, and what to type next."""
     paper.heading(f"What happened, in {seconds:.0f} seconds")
     paper.say(
-        "Each database was backed up three times, lost rows, got all of them back from its newest backup, and was "
-        "left alone by a second restore. Every step was ansible-playbook with the playbook demo/demo.yml, which is "
-        "worth reading: it is all that you would write."
+        "Each database was backed up, lost rows, and got all of them back from its newest good backup; a backup of "
+        "the harmed state was told apart, and a second restore changed nothing. ansible-playbook did all of it with "
+        "one playbook that is worth reading: it is all that you would write."
     )
     paper.item("playbook  ", str(HERE / "demo.yml"))
-    paper.item("repository", f"{REPOSITORY}   (each backup a folder: manifest.json and what the native tool wrote)")
-    paper.item("log       ", f"{PLACE / 'log'}   (what ansible-playbook printed, step by step)")
+    paper.item("repository", f"{REPOSITORY}   (a folder for each backup)")
+    paper.item("log       ", f"{PLACE / 'log'}   (what ansible-playbook printed)")
     paper.heading("What to try next")
     paper.command(f"cd {shlex.quote(str(HERE))}")
     for meaning, command in things_to_try(playbook, databases[0]):
@@ -259,10 +278,13 @@ def things_to_try(playbook: Playbook, database: Database) -> list[tuple[str, str
     """Commands that work after the demo has ended, in the demo's folder."""
     on_host = ("--limit", database.host)
     confirmed = (*on_host, "-e", f"holdfast_confirm={database.name}", "-e", "restore_request=again")
-    newest = sorted((REPOSITORY / database.host).glob("*/*/2*/manifest.json"))[-1]
+    oldest = sorted((REPOSITORY / database.host).glob("*/*/2*/manifest.json"))[0]
     return [
         ("List the backups again:", playbook.command("--tags", "list")),
-        ("Read what one backup says about itself, with the commands that restore it by hand:", f"cat {newest}"),
+        (
+            "Read what one backup says about itself, with the commands that restore it by hand:",
+            f"cat {shlex.quote(str(oldest))}",
+        ),
         (
             "Restore once more, because a new request asks for it; first only as a forecast:",
             playbook.command("--tags", "restore", *confirmed, "--check", "--diff"),

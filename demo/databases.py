@@ -79,7 +79,7 @@ class SQLiteShop:
 
     host = "web1"
     accident = "DELETE FROM orders"
-    excuse = "the WHERE was forgotten, and the order lines went with the orders"
+    excuse = "the WHERE was forgotten; the order lines went too"
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
@@ -123,8 +123,8 @@ class PostgreSQLShop:
 
     host = "db1"
     name = "shop"
-    accident = "DROP TABLE customers CASCADE"
-    excuse = "meant for the test server"
+    accident = "DROP TABLE order_lines CASCADE"
+    excuse = "meant for the test server; a view went too"
     home = "a private server behind a socket, which is gone when this ends"
 
     def __init__(self, server: Server) -> None:
