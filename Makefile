@@ -14,7 +14,7 @@ export LC_ALL := C.UTF-8
 unexport ANSIBLE_CONFIG
 
 PYTHON := .venv/bin/python
-# More arguments for pytest: make unit ARGS="-k retention"
+# More arguments for pytest or ansible-test: make unit ARGS="-k retention", make sanity ARGS="--test pylint"
 ARGS ?=
 
 help:
@@ -60,7 +60,7 @@ lint: environment
 	@$(PYTHON) tools/check.py ruff format house ansible-lint docs prose changelog
 
 sanity: environment
-	@$(PYTHON) tools/check.py sanity
+	@$(PYTHON) tools/check.py sanity -- $(ARGS)
 
 package: programs environment
 	@$(PYTHON) tools/check.py package circle importer

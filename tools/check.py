@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the checks, all of them even when one fails, and end with a table of what happened.
 
-usage: check.py [PART...] [-- ARGUMENTS FOR PYTEST]
+usage: check.py [PART...] [-- ARGUMENTS FOR PYTEST OR ANSIBLE-TEST]
 """
 
 from __future__ import annotations
@@ -58,23 +58,23 @@ PARTS = [
 # Not part of `make test`: it may take hours, and so may one test of it.
 SOAK_COMMAND = [*PYTEST, "-m", "soak", "-o", "faulthandler_timeout=14400", "tests"]
 SOAK = Part("soak", "pytest: the long versions", SOAK_COMMAND, "make soak")
+TAKE_ARGUMENTS = {"unit", "integration", "soak", "sanity"}
 
 
 def main() -> int:
     """Run the parts named on the command line, or all; return 0 only when every one succeeded."""
-    names, pytest_arguments = split_arguments(sys.argv[1:])
+    names, arguments = split_arguments(sys.argv[1:])
     parts = choose(names)
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
     outcomes = []
     for number, part in enumerate(parts, 1):
-        command = with_arguments(part.command, pytest_arguments)
         print(f"\n[{number}/{len(parts)}] {part.name}: {part.says}", flush=True)
-        outcomes.append(run(part, command, environment))
+        outcomes.append(run(part, with_arguments(part, arguments), environment))
     return summarize(outcomes)
 
 
 def split_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Divide the command line at `--` into names of parts and arguments for pytest."""
+    """Divide the command line at `--` into names of parts and arguments for them."""
     if "--" not in arguments:
         return arguments, []
     middle = arguments.index("--")
@@ -90,13 +90,13 @@ def choose(names: list[str]) -> list[Part]:
     return [known[name] for name in names] if names else PARTS
 
 
-def with_arguments(command: list[str], pytest_arguments: list[str]) -> list[str]:
-    """Add the arguments to a pytest command; test files named among them stand instead of the part's whole folder."""
-    if command[: len(PYTEST)] != PYTEST:
-        return command
-    if any(argument.startswith("tests/") for argument in pytest_arguments):
-        return command[:-1] + pytest_arguments
-    return command + pytest_arguments
+def with_arguments(part: Part, arguments: list[str]) -> list[str]:
+    """Add the arguments to a command that takes any; test files among them stand instead of the whole folder."""
+    if part.name not in TAKE_ARGUMENTS:
+        return part.command
+    if any(argument.startswith("tests/") for argument in arguments):
+        return part.command[:-1] + arguments
+    return part.command + arguments
 
 
 def run(part: Part, command: list[str], environment: dict[str, str]) -> Outcome:

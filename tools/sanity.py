@@ -6,6 +6,8 @@
 ansible-test works only at a path that ends in ansible_collections/holdfast/db, and on what git tracks
 there. It makes virtual environments of its own; they and all else that it keeps go to .cache/sanity, its home
 folder here, so that nothing of the user's is touched.
+
+usage: sanity.py [ARGUMENTS FOR ANSIBLE-TEST SANITY], such as: --test pylint
 """
 
 from __future__ import annotations
@@ -91,7 +93,7 @@ def run_sanity(copy: pathlib.Path, pythons: dict[str, pathlib.Path]) -> int:
     environment.pop("ANSIBLE_COLLECTIONS_PATH", None)
     ansible_test = shutil.which("ansible-test", path=environment["PATH"])
     process = subprocess.Popen(
-        [ansible_test, "sanity", "--venv", "--color", "no"],
+        [ansible_test, "sanity", "--venv", "--color", "no", *sys.argv[1:]],
         cwd=copy,
         env=environment,
         stdin=subprocess.DEVNULL,
