@@ -178,7 +178,7 @@ def restore(paper: Paper, playbook: Playbook, databases: Sequence[Database]) -> 
         arguments = ("--tags", "restore", "--limit", database.host, "-e", f"holdfast_confirm={database.name}")
         paper.command(playbook.command(*arguments))
         for host, answer in in_order(playbook.run(*arguments), "Restore"):
-            for warning in answer.get("warnings", []):
+            for warning in answer["warnings"]:
                 paper.item(f"{host:<5}", warning)
             paper.item(f"{host:<5}", f"{answer['msg']} {how_it_went(answer['restore'])}")
 

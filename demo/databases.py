@@ -16,6 +16,7 @@ from typing import Protocol
 from server import Server
 from shop import TABLES, Row
 
+_VIEW = "best_sellers"
 # Both databases take this; the places in braces are where they differ.
 _SCHEMA = """
 CREATE TABLE customers (id integer PRIMARY KEY, name text NOT NULL, email text NOT NULL UNIQUE, city text NOT NULL,
@@ -38,7 +39,10 @@ CREATE VIEW best_sellers AS
 
 @dataclass(frozen=True)
 class Contents:
-    """What a database holds: the rows of each table (None where it is gone), and a sum over every value."""
+    """What a database holds: the rows of each table (None where it is gone), and a checksum over every value.
+
+    The checksum shows a changed price as well as a lost order.
+    """
 
     rows: Mapping[str, int | None]
     checksum: str
@@ -105,14 +109,13 @@ class SQLiteShop:
 
     def contents(self) -> Contents:
         with closing(sqlite3.connect(self.path)) as connection:
-            there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
             found = {
-                table: connection.execute(f"SELECT * FROM {table} ORDER BY id").fetchall()
-                for table in TABLES
-                if table in there
+                name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall()
+                for name in (*TABLES, _VIEW)
+                if name in there
             }
-        counts = {table: len(found[table]) if table in found else None for table in TABLES}
-        return Contents(counts, _checksum(found))
+        return _contents(found)
 
     def variables(self) -> dict[str, str]:
         return {"shop_engine": "sqlite", "shop_database": self.name}
@@ -148,14 +151,13 @@ class PostgreSQLShop:
         self._run("SET client_min_messages = warning; " + self.accident)
 
     def contents(self) -> Contents:
-        there = self._run("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
+        there = self._run("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace").split()
         found = {
-            table: self._run(f"SELECT * FROM {table} ORDER BY id").splitlines()
-            for table in TABLES
-            if table in there.split()
+            name: self._run(f"SELECT * FROM {name} ORDER BY 1").splitlines()
+            for name in (*TABLES, _VIEW)
+            if name in there
         }
-        counts = {table: len(found[table]) if table in found else None for table in TABLES}
-        return Contents(counts, _checksum(found))
+        return _contents(found)
 
     def variables(self) -> dict[str, str]:
         return {
@@ -169,6 +171,7 @@ class PostgreSQLShop:
         return self.server.run_sql(self.name, sql, user="shop")
 
 
-def _checksum(found: Mapping[str, Sequence[object]]) -> str:
-    """One sum over every value of every row, so that a changed price shows as well as a lost order."""
-    return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()
+def _contents(found: Mapping[str, Sequence[object]]) -> Contents:
+    """``found``: the rows of every table and view that is there."""
+    counts = {table: len(found[table]) if table in found else None for table in TABLES}
+    return Contents(counts, hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest())

@@ -44,11 +44,13 @@ class CallbackModule(CallbackBase):
         self._write(result, is_failed=True)
 
     def _write(self, result: object, *, is_failed: bool) -> None:
+        # What is dumped lacks the warnings, because the callback that prints shows them by themselves.
+        warnings = [str(warning) for warning in result.result.get("warnings") or ()]
         line = {
             "task": result.task.name,
             "host": result.host.name,
             "failed": is_failed,
-            "answer": json.loads(self._dump_results(result.result)),
+            "answer": {**json.loads(self._dump_results(result.result)), "warnings": warnings},
         }
         with open(self.path, "a", encoding="utf-8") as journal:
             journal.write(json.dumps(line) + "\n")
