@@ -68,12 +68,18 @@ class PostgresqlEngine(Engine):
         with self._server() as server:
             return differences(server, loaded, expected)
 
-    def swap(self, loaded: Loaded, order: LoadOrder, marker: Marker, take_safety: SafetyTaker | None) -> Swapped:
-        """See Engine. The old database stays beside, so ``take_safety`` is asked only where the user wants one."""
+    def swap(
+        self,
+        loaded: Loaded,
+        order: LoadOrder,
+        marker: Marker,
+        take_safety: SafetyTaker | None,  # noqa: ARG002 - the old database stays beside
+    ) -> Swapped:
+        """See Engine."""
         from .swap import swap
 
         with self._server() as server:
-            return swap(server, loaded, order, marker, take_safety)
+            return swap(server, loaded, order, marker)
 
     def kept(self) -> tuple[Kept, ...]:
         """See Engine."""

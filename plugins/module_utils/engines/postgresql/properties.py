@@ -152,7 +152,7 @@ def _needs_superuser(session: Session) -> list[dict[str, str]]:
     """
     untrusted = (
         "o.prolang IN (SELECT l.oid FROM pg_catalog.pg_language AS l WHERE NOT l.lanpltrusted)"
-        " AND o.pronamespace IN (%s)" % USER_SCHEMAS
+        " AND o.prokind <> 'a' AND o.pronamespace IN (%s)" % USER_SCHEMAS
     )
     in_schema = "o.%s IN (" + USER_SCHEMAS + ")"
     own = "o.oid >= %d" % FIRST_USER_OID

@@ -1,0 +1,190 @@
+# Copyright (c) 2026, the holdfast.db maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be refused before a restore makes anything: versions, rights, extensions, locale, tablespaces, room."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import Refused, shown
+from ...workspace import workspace
+from ..base import LoadOrder
+from .archive import programs_for, properties_of
+from .contents import Contents
+from .context import ServerContext
+from .load import prepare
+from .session import Session, SqlError, literal
+from .words import some_of
+
+_FLOOR = 256 << 20
+
+
+def preflight(context: ServerContext, order: LoadOrder) -> tuple[str, ...]:
+    """Warnings of what the restore will do or leave out; writes nothing on the server. Raises Refused."""
+    properties = properties_of(order)
+    with context.maintenance_session() as session:
+        if order.manifest is not None:
+            _check_version(session, order.manifest.server.version)
+        _check_own_rights(session)
+        with workspace(context.settings.workspace) as space:
+            ready = prepare(context, session, order, space)
+        _check_clients(context, order, ready.contents)
+        if properties:
+            _check_locale(session, properties)
+            _check_tablespaces(session, properties)
+        warnings = _check_extensions(session, properties, ready.contents)
+        warnings += _check_room(session, order)
+        if order.replaces:
+            _check_what_follows(session, context.database)
+    if order.replaces:
+        _check_subscriptions(context)
+    return (*ready.plan.warnings, *ready.making.warnings, *warnings)
+
+
+def _check_version(session: Session, dumped: str) -> None:
+    """A dump goes into its own version or a newer one; the other way round the server may not know what it reads."""
+    major = int(dumped.split(".")[0].split(" ")[0].rstrip("abcdefghijklmnopqrstuvwxyz"))
+    if session.major < major:
+        raise Refused(
+            "The backup comes from PostgreSQL %s and this server is %s; restore to version %d or newer."
+            % (dumped.split(" ")[0], session.server_text.split(" ")[0], major)
+        )
+
+
+def _check_own_rights(session: Session) -> None:
+    about = session.query(
+        "SELECT rolsuper, rolcreatedb FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER",
+    )[0]
+    if about["rolsuper"]:
+        return
+    if not about["rolcreatedb"]:
+        raise Refused(
+            "%s may not create databases on this server, and a restore loads a copy beside the live one; connect as a"
+            " superuser or grant CREATEDB." % shown(session.user)
+        )
+    if session.server_version < 150000:
+        raise Refused(
+            "Before PostgreSQL 15 only a superuser may keep the marker that says what was restored, and %s is none;"
+            " connect as a superuser." % shown(session.user)
+        )
+
+
+def _check_clients(context: ServerContext, order: LoadOrder, contents: Contents | None) -> None:
+    dumped_by = order.manifest.client.version if order.manifest is not None else None
+    programs_for(context, contents.client_version if contents is not None else dumped_by)
+
+
+def _check_locale(session: Session, properties: Mapping[str, Any]) -> None:
+    """libc's locales must be known to the server's system; it checks them itself when the copy is made.
+
+    What pg_collation lists was found when the server was set up; C and POSIX are always there.
+    """
+    wanted = {properties["collate"], properties["ctype"]} - {"C", "POSIX", "C.UTF-8", "C.utf8"}
+    rows = session.query(
+        "SELECT pg_catalog.lower(pg_catalog.replace(name, '-', '')) AS name FROM ("
+        " SELECT collcollate AS name FROM pg_catalog.pg_collation WHERE collprovider = 'c' AND collcollate IS NOT NULL"
+        " UNION SELECT datcollate FROM pg_catalog.pg_database UNION SELECT datctype FROM pg_catalog.pg_database) AS n"
+    )
+    known = {row["name"] for row in rows}
+    missing = sorted(name for name in wanted if name.lower().replace("-", "") not in known)
+    if missing:
+        raise Refused(
+            "The operating system of this server does not have the locale %s that the database was made with; generate"
+            " it (localedef or locale-gen), restart the server, and run pg_import_system_collations." % some_of(missing)
+        )
+    if properties["locale_provider"] == "icu" and not session.value(
+        "SELECT 1 AS it FROM pg_catalog.pg_collation WHERE collprovider = 'i' LIMIT 1"
+    ):
+        raise Refused(
+            "The database uses ICU collations, and this server was built without ICU; restore to one that has it."
+        )
+
+
+def _check_tablespaces(session: Session, properties: Mapping[str, Any]) -> None:
+    known = {row["name"] for row in session.query("SELECT spcname AS name FROM pg_catalog.pg_tablespace")}
+    missing = sorted({properties["tablespace"], *properties.get("tablespaces", ())} - known)
+    if missing:
+        raise Refused(
+            "This server does not have the tablespaces that the database uses: %s; create them first with CREATE"
+            " TABLESPACE." % some_of(missing)
+        )
+
+
+def _check_extensions(session: Session, properties: Mapping[str, Any], contents: Contents | None) -> list[str]:
+    """Missing ones are refused; another version than the source's is worth a line."""
+    wanted = {row["name"]: row["version"] for row in properties.get("extensions", ())}
+    if not properties and contents is not None:
+        wanted = {entry.name: None for entry in contents.of_kind("EXTENSION")}
+    rows = session.query(
+        "SELECT name, default_version AS version FROM pg_catalog.pg_available_extensions UNION ALL"
+        " SELECT extname, extversion FROM pg_catalog.pg_extension"
+    )
+    available = {row["name"]: row["version"] for row in rows}
+    missing = sorted(set(wanted) - set(available))
+    if missing:
+        raise Refused(
+            "This server does not have the extensions that the database uses: %s; install their packages on the"
+            " server." % some_of(missing)
+        )
+    return [
+        "The extension %s comes back in version %s of this server; the source had %s."
+        % (shown(name), available[name], version)
+        for name, version in sorted(wanted.items())
+        if version is not None and available[name] != version
+    ]
+
+
+def _check_room(session: Session, order: LoadOrder) -> list[str]:
+    """The copy lies beside the live database, so there must be room for one more, where that can be known."""
+    needed = order.manifest.logical_size if order.manifest is not None else order.file.size
+    try:
+        directory = session.value("SELECT pg_catalog.current_setting('data_directory') AS directory")
+        state = os.statvfs(directory)
+    except (SqlError, OSError):
+        return ["The free space of the server cannot be seen from here; about %d MiB are needed." % (needed >> 20)]
+    free = state.f_bavail * state.f_frsize
+    if free < needed + _FLOOR:
+        raise Refused(
+            "The copy needs about %d MiB beside the live database and %s has %d MiB left, of which %d MiB stay free;"
+            " make room." % (needed >> 20, shown(directory), free >> 20, _FLOOR >> 20)
+        )
+    return []
+
+
+def _check_what_follows(session: Session, database: str) -> None:
+    """What would follow the old database to its new name, and go on working there."""
+    rows = session.query(
+        "SELECT 'prepared transaction' AS kind, gid AS name FROM pg_catalog.pg_prepared_xacts WHERE database = %s"
+        " UNION ALL SELECT 'replication slot', slot_name FROM pg_catalog.pg_replication_slots WHERE database = %s"
+        % (literal(database), literal(database))
+    )
+    ways_out = {
+        "prepared transaction": "end it with COMMIT PREPARED or ROLLBACK PREPARED",
+        "replication slot": "stop its subscriber and drop it with pg_drop_replication_slot",
+    }
+    if rows:
+        raise Refused(
+            "The database %s cannot be swapped: %s."
+            % (
+                shown(database),
+                "; ".join(
+                    "it has the %s %s, %s" % (row["kind"], shown(row["name"]), ways_out[row["kind"]]) for row in rows
+                ),
+            )
+        )
+
+
+def _check_subscriptions(context: ServerContext) -> None:
+    with context.session() as live:
+        rows = live.query(
+            "SELECT subname AS name FROM pg_catalog.pg_subscription"
+            " WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())"
+        )
+    if rows:
+        raise Refused(
+            "The database %s cannot be swapped: its subscriptions %s would go on working in the old one; drop them, and"
+            " make them anew after the restore." % (shown(context.database), some_of(row["name"] for row in rows))
+        )
