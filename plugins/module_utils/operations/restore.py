@@ -94,8 +94,6 @@ def restore(request: RestoreRequest, now: datetime, *, predict: bool = False) ->
     if not predict:
         engine.settle(force=_is_asked_anew(request))
     target = engine.target()
-    if target.unfinished and not _is_asked_anew(request):
-        raise Refused(target.unfinished)
     satisfied = request.declaration.why_satisfied(target.marker)
     if satisfied:
         return Restored(changed=False, reason=satisfied, target=target, marker=target.marker)
@@ -170,7 +168,7 @@ def _carry_out(
 ) -> Restored:
     replaces = target.exists and request.strategy == SWAP
     order = replace(job.order(Processes(job.locks)), replaces=replaces)
-    warnings = (*job.warnings, *engine.preflight(order))
+    warnings = (*job.warnings, *_unfinished(target), *engine.preflight(order))
     wants_safety = _wants_safety(request, engine, target)
     if wants_safety and (job.repository is None or request.safety_source is None):
         raise Refused("A safety backup needs a repository; name one, or set safety_backup to false.")
@@ -298,6 +296,13 @@ def _check_confirmed(request: RestoreRequest, target: Target) -> None:
 def _is_asked_anew(request: RestoreRequest) -> bool:
     """Whether a person has typed the target's name and a request; a wrong name is refused later all the same."""
     return request.confirm == request.target and request.declaration.request is not None
+
+
+def _unfinished(target: Target) -> tuple[str, ...]:
+    """Only a prediction sees this, for a real run settles it first."""
+    if target.unfinished is None:
+        return ()
+    return ("%s A real run first finds out how that ended, and may then have nothing to do." % target.unfinished,)
 
 
 def _fingerprint(reading: Reading, reader: ArtifactReader) -> Fingerprint | None:
