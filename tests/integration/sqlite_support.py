@@ -36,8 +36,8 @@ TOTAL = ACCOUNTS * 1000
 
 WRITER = (
     """
-import os, random, sqlite3, sys
-path, report, seed = sys.argv[1:4]
+import os, random, sqlite3, sys, time
+path, report, seed, pause = sys.argv[1:5]
 base = sqlite3.connect(path, timeout=60, isolation_level=None)
 out = os.open(report, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 draw = random.Random(int(seed))
@@ -59,6 +59,8 @@ while True:
         number -= 1
         continue
     os.write(out, b"%%d\\n" %% number)
+    if float(pause):
+        time.sleep(draw.uniform(0, float(pause)))
 """
     % ACCOUNTS
 )
@@ -117,10 +119,16 @@ def execute(path, script):
 
 
 @contextmanager
-def writers(path, count, folder):
-    """``count`` processes that move money as fast as they can; yields their report files (one line a commit)."""
+def writers(path, count, folder, pause=0.0):
+    """``count`` processes that move money, ``pause`` seconds at most between commits.
+
+    Yields their report files, one line an acknowledged commit.
+    """
     reports = [Path(folder) / ("writer-%d" % seed) for seed in range(count)]
-    argv = [[sys.executable, "-c", WRITER, str(path), str(report), str(seed)] for seed, report in enumerate(reports)]
+    argv = [
+        [sys.executable, "-c", WRITER, str(path), str(report), str(seed), str(pause)]
+        for seed, report in enumerate(reports)
+    ]
     running = [subprocess.Popen(one) for one in argv]
     try:
         until = time.monotonic() + 20
@@ -139,6 +147,15 @@ def acknowledged(report):
     """The last number that a writer was told to be committed."""
     lines = Path(report).read_bytes().split(b"\n")
     return int(lines[-2]) if len(lines) > 1 else 0
+
+
+def wait_for_commits(reports, more):
+    """Until each writer has committed ``more`` times from now on."""
+    wanted = [acknowledged(report) + more for report in reports]
+    until = time.monotonic() + 60
+    while any(acknowledged(report) < number for report, number in zip(reports, wanted, strict=True)):
+        assert time.monotonic() < until, "a writer stands still"
+        time.sleep(0.01)
 
 
 def engine_for(path, **settings):

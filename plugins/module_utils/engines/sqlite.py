@@ -139,7 +139,7 @@ class SqliteEngine(Engine):
         def copy(_parent: Parent) -> str:
             with in_words(path, "copied"):
                 make_scratch(opened[0])
-                live = connect(path, READ_WRITE, wait=self.settings.lock_wait)
+                live = connect(path, READ_WRITE)
                 try:
                     return copy_now(live, opened[0], self.settings.lock_wait).isoformat()
                 finally:

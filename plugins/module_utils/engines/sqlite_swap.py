@@ -24,7 +24,18 @@ from ..errors import HoldfastError, RestoreFailed, shown
 from ..forked import Parent
 from ..model import Marker
 from .sqlite_header import WAL, change_counter, content_digest
-from .sqlite_library import READ_WRITE, SEALED, connect, copy_now, deadline, in_words, library, make_scratch
+from .sqlite_library import (
+    POLL,
+    READ_WRITE,
+    SEALED,
+    connect,
+    copy_now,
+    deadline,
+    in_words,
+    library,
+    make_scratch,
+    patiently,
+)
 from .sqlite_marker import INTENT, RESTORED, Intent, read_intent, write_note
 
 if TYPE_CHECKING:
@@ -32,6 +43,8 @@ if TYPE_CHECKING:
 
 _TRIES = 5
 _PAGES_A_STEP = 16
+# In rollback mode nobody begins to read while SQLite itself waits for those who are reading to end.
+_DRAINING = 0.05
 
 
 class _SomebodyCommitted(Exception):
@@ -70,8 +83,8 @@ class Swap:
         self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         with in_words(self.path, "replaced"):
             make_scratch(self._old)
-            with closing(connect(self.path, READ_WRITE, wait=self.lock_wait)) as reader:
-                if reader.execute("PRAGMA journal_mode").fetchone()[0] == WAL:
+            with closing(connect(self.path, READ_WRITE)) as reader:
+                if patiently(reader, "PRAGMA journal_mode", self.lock_wait)[0] == WAL:
                     seconds = self._replace_in_wal_mode(reader)
                 else:
                     seconds = self._replace_in_rollback_mode(reader)
@@ -113,8 +126,8 @@ class Swap:
             nonlocal counter
             counter = change_counter(self._file)
 
-        with closing(connect(self.path, READ_WRITE, wait=self.lock_wait)) as holder:
-            holder.execute("BEGIN IMMEDIATE")
+        with closing(connect(self.path, READ_WRITE)) as holder:
+            patiently(holder, "BEGIN IMMEDIATE", self.lock_wait)
             moment = copy_now(reader, self._old, self.lock_wait, note_counter)
             holder.execute("ROLLBACK")
         return moment, counter
@@ -136,10 +149,10 @@ class Swap:
                 self._intend()
 
         pages = self._loaded.execute("PRAGMA page_count").fetchone()[0]
-        with closing(connect(self.path, READ_WRITE, wait=self.lock_wait)) as live:
+        with closing(connect(self.path, READ_WRITE, wait=_DRAINING)) as live:
             try:
                 # The first step must never be the last one, for that commits.
-                self._loaded.backup(live, pages=min(_PAGES_A_STEP, pages - 1), progress=progress, sleep=0.02)
+                self._loaded.backup(live, pages=min(_PAGES_A_STEP, pages - 1), progress=progress, sleep=POLL)
             except (HoldfastError, _SomebodyCommitted):
                 self._forget_intent()
                 raise
@@ -175,7 +188,7 @@ def settle(path: str, copy: Connection, copied: int, lock_wait: float, *, force:
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     with in_words(path, "examined after an interrupted restore"):
         make_scratch(copy)
-        with closing(connect(path, READ_WRITE, wait=lock_wait)) as live:
+        with closing(connect(path, READ_WRITE)) as live:
             copy_now(live, copy, lock_wait)
     digest = content_digest(copied)
     if digest == intent.new:
