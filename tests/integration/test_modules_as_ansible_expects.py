@@ -103,7 +103,7 @@ def test_module_defaults_of_the_action_group_reach_every_module(stage, world):
         task("prune", {"keep_last": 1}),
         task("restore", {"id": "latest", "target": str(world / "copy.db"), "strategy": "new"}),
         task("kept_database_info", {}),
-        task("kept_database", {"name": "none"}),
+        task("kept_database", {"name": str(world / "none.db")}),
         defaults=options(world),
     )
     assert played.status == 0, played.output

@@ -43,7 +43,7 @@ class Shop:
         """Play it, sure that it goes well; the module's own part of the result."""
         played = self.play(module, options, **how)
         assert not played.failed, played.output
-        return next(value for key, value in played.result.items() if key.split("_")[0] == module.split("_")[0])
+        return played.result["backups" if module == "backup_info" else module]
 
     def backup(self, **options):
         return self.do("backup", {"init": True, **options})
