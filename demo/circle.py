@@ -64,7 +64,6 @@ def circle(paper: Paper, playbook: Playbook, databases: Sequence[Database]) -> N
     lose_data(paper, databases)
     harmed = ask(databases)
     suspects = back_up_harmed(paper, playbook)
-    show_list(paper, playbook)
     restore(paper, playbook, databases)
     compare(paper, databases, (before, harmed, ask(databases)))
     restore_again(paper, playbook)
@@ -142,33 +141,29 @@ def back_up(paper: Paper, playbook: Playbook, shop: Shop, databases: Sequence[Da
             )
 
 
-def back_up_harmed(paper: Paper, playbook: Playbook) -> dict[str, str]:
-    """The nightly backup comes before anybody has noticed; returns what was flagged, by host."""
-    paper.step("The nightly backup, before anybody has noticed")
-    paper.command(playbook.command("--tags", "backup"))
-    suspects = {}
-    for host, answer in in_order(playbook.run("--tags", "backup"), "Back up"):
-        backup = answer["backup"]
-        suspects[host] = backup["id"]
-        paper.item(f"{host:<5}", f"{backup['id']}   flagged: {' '.join(backup['flags'])}")
-    paper.say("It is kept, but it is not what `latest` means, and retention removes nothing until somebody has looked.")
-    return suspects
-
-
-def show_list(paper: Paper, playbook: Playbook) -> None:
-    """The table, as the playbook's own debug task shows it."""
-    paper.step("What the repository holds")
-    paper.command(playbook.command("--tags", "list"))
-    for number, (_host, answer) in enumerate(in_order(playbook.run("--tags", "list"), "Show the list")):
-        paper.block(("\n" if number else "") + answer["msg"])
-
-
 def lose_data(paper: Paper, databases: Sequence[Database]) -> None:
     """The accidents, straight in the live databases."""
     paper.step("The accident")
     for database in databases:
         database.harm()
         paper.bad(f"{database.host:<5} {database.accident};   {database.excuse}")
+
+
+def back_up_harmed(paper: Paper, playbook: Playbook) -> dict[str, str]:
+    """The nightly backup comes before anybody has noticed; returns the ids of the flagged backups, by host."""
+    paper.step("The nightly backup comes before anybody has noticed")
+    arguments = ("--tags", "backup,list")
+    paper.command(playbook.command(*arguments))
+    answers = playbook.run(*arguments)
+    suspects = {}
+    for host, answer in in_order(answers, "Back up"):
+        backup = answer["backup"]
+        suspects[host] = backup["id"]
+        paper.item(f"{host:<5}", f"{backup['id']}   flagged: {' '.join(backup['flags'])}")
+    paper.say("They are kept, but a flagged backup is not what `latest` means, and nothing is pruned meanwhile.")
+    for _host, answer in in_order(answers, "Show the list"):
+        paper.block("\n" + answer["msg"])
+    return suspects
 
 
 def restore(paper: Paper, playbook: Playbook, databases: Sequence[Database]) -> None:
@@ -238,19 +233,21 @@ def verify(paper: Paper, playbook: Playbook) -> None:
 
 
 def prune(paper: Paper, playbook: Playbook, suspects: Mapping[str, str]) -> None:
-    """What goes, what stays, and why."""
-    paper.step("The flagged backups are deleted by hand; of the others the last two are kept")
+    """Delete the backup that somebody has looked at now; of the others, what goes, what stays, and why."""
+    paper.step("The flagged backups are looked at and deleted; of the others the last two are kept")
     for host, backup_id in suspects.items():
-        arguments = ("--tags", "delete", "--limit", host, "-e", f"backup_id={backup_id}")
+        arguments = ("--tags", "delete,prune", "--limit", host, "-e", f"backup_id={backup_id}")
         paper.command(playbook.command(*arguments))
-        playbook.run(*arguments)
-    paper.command(playbook.command("--tags", "prune"))
-    for host, answer in in_order(playbook.run("--tags", "prune"), "Prune"):
-        for source in answer["prune"]["sources"]:
-            for word in ("keep", "remove"):
-                for decision in source[word]:
-                    verb = "stays" if decision["id"] not in source["removed"] else "removed"
-                    paper.item(f"{host:<5} {decision['id']} {verb:<8}", "; ".join(decision["reasons"]))
+        for _host, answer in in_order(playbook.run(*arguments), "Prune"):
+            tell_decisions(paper, host, answer["prune"]["sources"])
+
+
+def tell_decisions(paper: Paper, host: str, sources: Sequence[Mapping[str, Any]]) -> None:
+    """Each backup with what became of it and the reasons."""
+    for source in sources:
+        for decision in (*source["keep"], *source["remove"]):
+            verb = "removed" if decision["id"] in source["removed"] else "stays"
+            paper.item(f"{host:<5} {decision['id']} {verb:<8}", "; ".join(decision["reasons"]))
 
 
 def tell_the_rest(paper: Paper, playbook: Playbook, databases: Sequence[Database], seconds: float) -> None:

@@ -72,10 +72,12 @@ class Playbook:
         return shlex.join([str(program), "demo.yml", *arguments])
 
     def _environment(self, journal: pathlib.Path) -> dict[str, str]:
-        # The settings of somebody's own Ansible are not the demo's.
+        # The settings of somebody's own Ansible are not the demo's, and nothing is to be left in their home.
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHONPATH"))}
         return plain | {
             "ANSIBLE_CONFIG": str(HERE / "ansible.cfg"),
+            "ANSIBLE_HOME": str(self.logs.parent / "ansible"),
+            "ANSIBLE_REMOTE_TEMP": str(self.logs.parent / "ansible" / "modules"),
             "ANSIBLE_NOCOLOR": "1",
             "HOLDFAST_DEMO_JOURNAL": str(journal),
         }
