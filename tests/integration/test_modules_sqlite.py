@@ -176,6 +176,16 @@ def test_a_failed_try_is_in_the_list(shop):
     assert len(shop.stored()) == 1
 
 
+def test_a_database_that_does_not_exist_is_refused_by_a_sentence_and_recorded(shop):
+    shop.backup()
+    missing = str(shop.world / "missing.db")
+    played = shop.play("backup", {"database": missing})
+    assert played.failed
+    assert "missing.db" in played.result["msg"]
+    listed = shop.do("backup_info", {"database": missing})
+    assert [one["status"] for one in listed] == ["failed"]
+
+
 def test_each_host_of_the_inventory_has_its_own_folder(shop):
     shop.backup()
     shop.do("backup", {}, hosts="db2")
