@@ -1,0 +1,131 @@
+# Copyright (c) 2026, the holdfast.db maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of ratios, and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    ``ours`` and ``theirs`` in ``unit``. ``judged``: what is held against ``limit``, in most rows the ratio; None where
+    nothing is. ``target``: the limit in words. ``against``: what ours was compared with. ``note``: why there are no
+    figures.
+    """
+
+    part: str
+    what: str
+    unit: str = "s"
+    ours: float | None = None
+    theirs: float | None = None
+    judged: float | None = None
+    limit: float | None = None
+    target: str = ""
+    against: str = ""
+    note: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours to theirs as it is judged, where there are both."""
+        if self.ours is None or not self.theirs:
+            return None
+        return self.judged if self.judged is not None else self.ours / self.theirs
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target was met; None where there is none."""
+        if self.limit is None or self.judged is None:
+            return None
+        return self.judged <= self.limit
+
+
+def ratio_row(
+    part: str,
+    what: str,
+    ours: float,
+    theirs: float,
+    *,
+    against: str,
+    start: float = 0.0,
+    limit: float | None = None,
+    unit: str = "s",
+) -> Row:
+    """Ours against theirs. ``start``: what of ours does not depend on the size; it is judged in a row of its own."""
+    target = "" if limit is None else f"<= {limit:g} x" + (" beyond start" if start else "")
+    return Row(part, what, unit, ours, theirs, max(ours - start, 0.0) / theirs, limit, target, against)
+
+
+def limit_row(part: str, what: str, ours: float, limit: float, *, unit: str = "s", against: str = "") -> Row:
+    """Ours by itself, against a fixed limit."""
+    return Row(part, what, unit, ours, None, ours, limit, f"<= {limit:g} {unit}", against)
+
+
+def plain_row(
+    part: str, what: str, ours: float, *, theirs: float | None = None, unit: str = "s", against: str = ""
+) -> Row:
+    """Figures without a target."""
+    return Row(part, what, unit, ours, theirs, against=against)
+
+
+def absent_row(part: str, what: str, note: str) -> Row:
+    """A comparison that could not be made here, and why."""
+    return Row(part, what, note=note)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as aligned text, by part, with what each was compared with below."""
+    header = ("", "ours", "theirs", "ratio", "target", "met", "compared with")
+    lines = [header, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    out = [_aligned(header, widths)]
+    part = ""
+    for row, cells in zip(rows, lines[1:], strict=True):
+        if row.part != part:
+            part = row.part
+            out += ["", part]
+        out.append(_aligned(cells, widths))
+    return "\n".join(line.rstrip() for line in out)
+
+
+def write_json(path: pathlib.Path, facts: Mapping[str, object], rows: Sequence[Row]) -> None:
+    """All of it for programs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = [{**asdict(row), "ratio": row.ratio, "met": row.met} for row in rows]
+    path.write_text(json.dumps({"machine": dict(facts), "rows": told}, indent=1) + "\n")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    if row.note:
+        return (f"  {row.what}", "", "", "", "", "", row.note)
+    met = {True: "yes", False: "NO", None: ""}[row.met]
+    ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+    return (
+        f"  {row.what}",
+        _amount(row.ours, row.unit),
+        _amount(row.theirs, row.unit),
+        ratio,
+        row.target,
+        met,
+        row.against,
+    )
+
+
+def _amount(value: float | None, unit: str) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f} {unit}" if unit == "s" and value < 1 else f"{value:.2f} {unit}"
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """Figures to the right, words to the left."""
+    return "  ".join(
+        cell.rjust(width) if column in (1, 2, 3) else cell.ljust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    )
