@@ -78,6 +78,7 @@ class Clone:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
             **other,
         )
 
@@ -203,7 +204,10 @@ def test_stopped_in_the_middle_it_takes_its_server_along(told: tuple[Clone, str]
     process = started_until_backups(clone)
     socket = clone.socket()
     assert processes_that_name(socket) != []
-    process.send_signal(number)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does: ansible-playbook hears it too
+    else:
+        process.send_signal(number)
     rest = process.communicate(timeout=60)[0]
     assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
     assert "Traceback" not in rest
