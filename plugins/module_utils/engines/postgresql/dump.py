@@ -28,7 +28,7 @@ DUMP_FILE = "dump.pgdump"
 
 _MOST_JOBS = 4
 _WORTH_A_DIRECTORY = 64 << 20
-_LOCKS_AT_ONCE = 5.0
+_LOCKS_AT_ONCE = 2.0
 _LISTED = re.compile(r"^\d+; (\d+) (\d+) (.*)$", re.ASCII)
 _NAMED = 5
 _ZSTD_SINCE = 16

@@ -25,6 +25,9 @@ def left_out(session: Session) -> tuple[str, ...]:
     )
     if invalid:
         warnings.append("Invalid indexes are not in the backup; rebuild or drop them: %s." % invalid)
+    unlogged = _names(session, "c.relkind = 'r' AND c.relpersistence = 'u' AND pg_catalog.pg_is_in_recovery()")
+    if unlogged:
+        warnings.append("A standby has no rows of unlogged tables, and they are not in the backup: %s." % unlogged)
     return tuple(warnings)
 
 

@@ -128,6 +128,16 @@ class Beside(Generic[Answer]):
         self._stopped.set()
         self._thread.join()
 
+    @contextmanager
+    def first_to_blame(self) -> Iterator[None]:
+        """Where the block fails after our own work did, raise our problem: it ended the snapshot for the block too."""
+        try:
+            yield
+        except ToolFailed:
+            if self._problem is not None:
+                raise self._problem from None
+            raise
+
     def result(self) -> Answer:
         """What ``work`` returned; raises what it raised."""
         self._thread.join()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from .visibility import check_visibility
 
 METHOD = "pg_dump"
 _NOT_ALLOWED = "42501"
+_TRIES = 5
+_PAUSE = 0.5
 
 
 @dataclass(frozen=True)
@@ -62,16 +65,18 @@ def take(context: ServerContext, writer: ArtifactWriter) -> Taken:
     with context.session() as session:
         server, size = server_of(session), _size(session)
     form = chosen_form(context.settings, size, encrypted=writer.is_encrypted)
-    tries = [form, STREAM, STREAM]
-    while True:
+    conflict: LockConflict | None = None
+    for attempt in range(_TRIES):
         try:
-            return _take_once(context, writer, server, size, tries.pop(0))
+            return _take_once(context, writer, server, size, form if attempt == 0 else STREAM)
         except LockConflict as reason:
-            if not tries:
-                raise Busy(
-                    "Statements that lock tables of database %s exclusively kept getting in the way of pg_dump; run the"
-                    " backup when no migration is under way. (%s)" % (shown(context.database), reason)
-                ) from None
+            conflict = reason
+        # Not in step with work that comes at regular intervals.
+        time.sleep(random.uniform(0, _PAUSE))
+    raise Busy(
+        "Statements that lock tables of database %s exclusively kept getting in the way of pg_dump; run the backup"
+        " when no migration is under way. (%s)" % (shown(context.database), conflict)
+    )
 
 
 def server_of(session: Session) -> Server:
@@ -98,7 +103,8 @@ def _take_once(context: ServerContext, writer: ArtifactWriter, server: Server, s
         check_visibility(session)
         locked = time.monotonic()
         with Beside(session, lambda asking, stopped: _describe(context, asking, snapshot, stopped)) as beside:
-            dumped = dump(context, snapshot, writer, form)
+            with beside.first_to_blame():
+                dumped = dump(context, snapshot, writer, form)
             dumped_at = time.monotonic()
             described = beside.result()
     check_contents(dumped.contents, snapshot, described.to_dump)
