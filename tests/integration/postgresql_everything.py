@@ -6,7 +6,7 @@ import os
 import pathlib
 import pwd
 
-from integration.postgresql_support import Server, account_name, run
+from integration.postgresql_support import Server, account_name
 
 OWNER = "everything_owner"
 READER = "everything_reader"
@@ -100,8 +100,7 @@ def _make_tablespace(server: Server) -> None:
 
 def _make_extension(server: Server) -> None:
     """An extension with a configuration table, in the server's own folder where we may write there."""
-    share = pathlib.Path(run(os.path.join(server.programs.directory, "pg_config"), "--sharedir", check=False).strip())
-    folder = share / "extension"
+    folder = pathlib.Path(server.psql("SELECT setting FROM pg_config WHERE name = 'SHAREDIR'")) / "extension"
     if not os.access(folder, os.W_OK):
         return
     for name, text in (

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.holdfast.db.plugins.module_utils.engines.base import Loaded, LoadOrder, Swapped
 from ansible_collections.holdfast.db.plugins.module_utils.external import ExternalFile
-from ansible_collections.holdfast.db.plugins.module_utils.model import Manifest, Marker, Source
+from ansible_collections.holdfast.db.plugins.module_utils.model import Marker, Source
 from ansible_collections.holdfast.db.plugins.module_utils.pipeline import Processes
 from ansible_collections.holdfast.db.plugins.module_utils.workspace import workspace
 from integration.postgresql_support import Server, Stored
@@ -25,32 +25,9 @@ class Done:
     swapped: Swapped
 
 
-def manifest_of(stored: Stored) -> Manifest:
-    """The manifest that a repository would keep of it, after a way through JSON as there."""
-    import json
-
-    taken = stored.taken
-    return Manifest(
-        id="20261120T063000Z-3f9a1c",
-        source=Source("db1", "shop", "shop"),
-        engine="postgresql",
-        method=taken.method,
-        started=taken.snapshot,
-        snapshot=taken.snapshot,
-        finished=taken.snapshot,
-        server=taken.server,
-        client=taken.client,
-        artifacts=taken.artifacts,
-        logical_size=taken.logical_size,
-        stored_size=sum(one.size for one in taken.artifacts),
-        compression="zstd",
-        properties=json.loads(json.dumps(dict(taken.properties))),
-    )
-
-
 def order_of(stored: Stored, **about: object) -> LoadOrder:
     """The order to load ``stored``; ``about``: ``replaces``, ``is_foreign``."""
-    order = LoadOrder(manifest=manifest_of(stored), reader=stored.reader(), fingerprint=stored.taken.fingerprint)
+    order = LoadOrder(manifest=stored.manifest(), reader=stored.reader(), fingerprint=stored.taken.fingerprint)
     return replace(order, **about)
 
 
@@ -59,7 +36,7 @@ def order_of_file(path: pathlib.Path, **about: object) -> LoadOrder:
     return replace(LoadOrder(file=ExternalFile(str(path), Processes()), is_foreign=True), **about)
 
 
-def restore(server: Server, target: str, order: LoadOrder, place: pathlib.Path, **settings: object) -> Done:
+def restore(server: Server, target: str, order: LoadOrder, **settings: object) -> Done:
     """Preflight, load, compare and swap, as the verb does."""
     engine = server.engine(target, **settings)
     warnings = engine.preflight(order)
@@ -67,3 +44,13 @@ def restore(server: Server, target: str, order: LoadOrder, place: pathlib.Path, 
         differences = engine.differences(loaded, order.fingerprint) if order.fingerprint else ()
         swapped = engine.swap(loaded, order, MARKER, None)
     return Done(warnings, loaded, differences, swapped)
+
+
+def leftovers(server: Server) -> list[str]:
+    """Databases and roles that a restore makes for itself and must not leave behind."""
+    names = server.psql(
+        "SELECT datname FROM pg_database WHERE datname LIKE 'holdfast_load_%' UNION ALL"
+        " SELECT rolname FROM pg_roles WHERE rolname LIKE 'holdfast_load_%'"
+        " OR shobj_description(oid, 'pg_authid') LIKE 'holdfast: made for%'"
+    )
+    return names.split()

@@ -123,8 +123,7 @@ def programs_for(context: ServerContext, dumped_by: str | None) -> ClientProgram
 
     ``dumped_by``: the version of the pg_dump that wrote it. Raises Refused where all are too old.
     """
-    match = _LEADING_MAJOR.match(dumped_by or "")
-    oldest = max(context.server_version // 10000, int(match[0]) if match else 0)
+    oldest = max(context.server_version // 10000, major_of(dumped_by))
     fitting = [one for one in context.clients if one.major >= oldest]
     if not fitting:
         raise Refused(
@@ -134,6 +133,12 @@ def programs_for(context: ServerContext, dumped_by: str | None) -> ClientProgram
         )
     nearest = min(one.major for one in fitting)
     return max((one for one in fitting if one.major == nearest), key=lambda one: one.minor)
+
+
+def major_of(version: str | None) -> int:
+    """The major version in words such as ``15.14 (Debian 15.14-1)`` or ``18beta1``; 0 where there is none."""
+    match = _LEADING_MAJOR.match(version or "")
+    return int(match[0]) if match else 0
 
 
 def first_bytes(context: ServerContext, dump: Dump, size: int) -> bytes:

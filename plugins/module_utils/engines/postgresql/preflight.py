@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import Refused, shown
 from ...workspace import workspace
 from ..base import LoadOrder
-from .archive import programs_for, properties_of
+from .archive import major_of, programs_for, properties_of
 from .contents import Contents
 from .context import ServerContext
 from .load import prepare
@@ -31,11 +31,11 @@ def preflight(context: ServerContext, order: LoadOrder) -> tuple[str, ...]:
         _check_own_rights(session)
         with workspace(context.settings.workspace) as space:
             ready = prepare(context, session, order, space)
-        _check_clients(context, order, ready.contents)
+        warnings = _check_clients(context, session, order, ready.contents)
         if properties:
             _check_locale(session, properties)
             _check_tablespaces(session, properties)
-        warnings = _check_extensions(session, properties, ready.contents)
+        warnings += _check_extensions(session, properties, ready.contents)
         warnings += _check_room(session, order)
         if order.replaces:
             _check_what_follows(session, context.database)
@@ -46,7 +46,7 @@ def preflight(context: ServerContext, order: LoadOrder) -> tuple[str, ...]:
 
 def _check_version(session: Session, dumped: str) -> None:
     """A dump goes into its own version or a newer one; the other way round the server may not know what it reads."""
-    major = int(dumped.split(".")[0].split(" ")[0].rstrip("abcdefghijklmnopqrstuvwxyz"))
+    major = major_of(dumped)
     if session.major < major:
         raise Refused(
             "The backup comes from PostgreSQL %s and this server is %s; restore to version %d or newer."
@@ -72,9 +72,18 @@ def _check_own_rights(session: Session) -> None:
         )
 
 
-def _check_clients(context: ServerContext, order: LoadOrder, contents: Contents | None) -> None:
+def _check_clients(context: ServerContext, session: Session, order: LoadOrder, contents: Contents | None) -> list[str]:
+    """pg_dump writes for servers of its own version and newer ones; older ones may not know its words."""
     dumped_by = order.manifest.client.version if order.manifest is not None else None
-    programs_for(context, contents.client_version if contents is not None else dumped_by)
+    if contents is not None:
+        dumped_by = contents.client_version or dumped_by
+    programs_for(context, dumped_by)
+    if major_of(dumped_by) <= session.major:
+        return []
+    return [
+        "The dump was written by pg_dump %s for PostgreSQL %d and newer, and this server is %d; it may use words that"
+        " this server does not know." % (dumped_by, major_of(dumped_by), session.major)
+    ]
 
 
 def _check_locale(session: Session, properties: Mapping[str, Any]) -> None:

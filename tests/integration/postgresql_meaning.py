@@ -1,0 +1,170 @@
+"""Comparing two PostgreSQL databases by meaning: equal where nobody who uses them could tell them apart.
+
+Bytes of dumps do not serve: definitions deparse differently after one reload (a check on ``varchar`` gains casts,
+views and partial indexes over it too), inheritance children change the order of their columns, guards hold random
+tokens. So: rows table by table with columns matched by name; definitions by comparing a dump of the copy with a dump of
+a *second reload* of the original's definitions; what lies outside of dumps by the catalogs. Knows nothing of holdfast
+but the prefix of its settings, so that it can judge it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+from integration.postgresql_support import Server, newest_clients, run
+
+_HEADER = re.compile(r"^--\n-- (?:Data for )?Name: (.*?); Type: (.*?); Schema: (.*?); Owner: (.*?)\n--\n", re.MULTILINE)
+_VOLATILE = re.compile(
+    r"^(\\(un)?restrict .*|-- Dumped .*|-- Started .*|-- Completed .*|-- PostgreSQL .*)$", re.MULTILINE
+)
+_UNORDERED = ("ACL", "DEFAULT ACL")
+
+
+def differences_in_meaning(server: Server, original: str, other: Server, copy: str) -> list[str]:
+    """Sentences on everything in which ``copy`` on ``other`` differs from ``original``; empty where nothing does."""
+    found = _differing("rows of", rows(server, original), rows(other, copy))
+    found += _differing("sequence", sequences(server, original), sequences(other, copy))
+    found += _differing("large object", large_objects(server, original), large_objects(other, copy))
+    found += _differing("property", properties(server, original), properties(other, copy))
+    return found + _differing("definition", reloaded_definitions(server, original), definitions(other, copy))
+
+
+def rows(server: Server, database: str) -> dict[str, object]:
+    """Number of rows and a sum over them, whatever their order and that of the columns; partitions by themselves.
+
+    Materialized views count with what they hold, None where they are not populated.
+    """
+    tables = _query(
+        server,
+        database,
+        """
+        SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relkind AS kind, c.relispopulated AS is_populated,
+               array(SELECT quote_ident(a.attname) FROM pg_attribute AS a
+                     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attname) AS columns
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+        """,
+    )
+    found: dict[str, object] = {}
+    for table in tables:
+        if not table["is_populated"]:
+            found[table["name"]] = None
+            continue
+        # Each value in its text form and quoted, so that NULL, the empty string and separators stay apart.
+        values = " || ',' || ".join("quote_nullable(t.%s::text)" % column for column in table["columns"]) or "''"
+        only = "ONLY " if table["kind"] == "r" else ""
+        (found[table["name"]],) = _query(
+            server,
+            database,
+            "SELECT count(*) AS rows, md5(string_agg(one, '' ORDER BY one)) AS sum"
+            " FROM (SELECT md5(%s) AS one FROM %s%s AS t) AS all_rows" % (values, only, table["name"]),
+        )
+    return found
+
+
+def sequences(server: Server, database: str) -> dict[str, object]:
+    """Where each sequence stands."""
+    names = _query(
+        server,
+        database,
+        "SELECT format('%I.%I', schemaname, sequencename) AS name FROM pg_sequences",
+    )
+    return {
+        row["name"]: _query(server, database, "SELECT last_value, is_called FROM %s" % row["name"])[0] for row in names
+    }
+
+
+def large_objects(server: Server, database: str) -> dict[str, object]:
+    """Content, owner, privileges and comment of each large object."""
+    listed = _query(
+        server,
+        database,
+        """
+        SELECT m.oid::text AS name, md5(lo_get(m.oid)) AS content, pg_get_userbyid(m.lomowner) AS owner,
+               obj_description(m.oid, 'pg_largeobject') AS comment,
+               array(SELECT one::text FROM unnest(coalesce(m.lomacl, acldefault('L', m.lomowner))) AS one
+                     ORDER BY 1) AS privileges
+        FROM pg_largeobject_metadata AS m
+        """,
+    )
+    return {row.pop("name"): row for row in listed}
+
+
+def properties(server: Server, database: str) -> dict[str, object]:
+    """What belongs to the database itself: owner, locale, privileges, settings, comment and the like."""
+    (about,) = _query(
+        server,
+        database,
+        """
+        SELECT pg_get_userbyid(d.datdba) AS owner, pg_encoding_to_char(d.encoding) AS encoding, d.datcollate,
+               d.datctype, d.datistemplate, d.datallowconn, d.datconnlimit, t.spcname AS tablespace,
+               to_jsonb(d) -> 'datlocprovider' AS provider,
+               coalesce(to_jsonb(d) -> 'datlocale', to_jsonb(d) -> 'daticulocale') AS locale,
+               to_jsonb(d) -> 'daticurules' AS rules, shobj_description(d.oid, 'pg_database') AS comment,
+               array(SELECT one::text FROM unnest(coalesce(d.datacl, acldefault('d', d.datdba))) AS one
+                     ORDER BY 1) AS privileges,
+               array(SELECT coalesce(r.rolname, '') || ': ' || one FROM pg_db_role_setting AS s
+                     LEFT JOIN pg_roles AS r ON r.oid = s.setrole, unnest(s.setconfig) AS one
+                     WHERE s.setdatabase = d.oid AND one NOT LIKE 'holdfast.%' ORDER BY 1) AS settings
+        FROM pg_database AS d JOIN pg_tablespace AS t ON t.oid = d.dattablespace WHERE d.datname = current_database()
+        """,
+    )
+    return about
+
+
+def reloaded_definitions(server: Server, database: str) -> dict[str, object]:
+    """``definitions`` of a fresh reload of the definitions of ``database``, on the same server."""
+    archive = str(server.base / "meaning.dump")
+    reference = "meaning_reference"
+    _tool("pg_dump", "--format=custom", "--schema-only", "--file=" + archive, "--dbname=" + _conninfo(server, database))
+    try:
+        server.psql("DROP DATABASE IF EXISTS %s" % reference)
+        server.psql("CREATE DATABASE %s TEMPLATE template0" % reference)
+        _tool("pg_restore", "--exit-on-error", "--dbname=" + _conninfo(server, reference), archive)
+        return definitions(server, reference)
+    finally:
+        server.psql("DROP DATABASE IF EXISTS %s WITH (FORCE)" % reference)
+        os.unlink(archive)
+
+
+def definitions(server: Server, database: str) -> dict[str, object]:
+    """What pg_dump writes of each object, by its heading: definition, owner, privileges, comment."""
+    text = _tool("pg_dump", "--schema-only", "--no-sync", "--dbname=" + _conninfo(server, database))
+    text = _VOLATILE.sub("", text)
+    found: dict[str, object] = {}
+    parts = _HEADER.split(text)
+    for start in range(1, len(parts), 5):
+        name, kind, schema, owner, body = parts[start : start + 5]
+        lines = [line for line in body.strip().splitlines() if line]
+        key = "%s %s.%s of %s" % (kind, schema, name, owner)
+        # Two objects may have one heading (casts of types in two schemas, say); their texts are taken together.
+        found.setdefault(key, []).append(sorted(lines) if kind in _UNORDERED else lines)
+    return {key: sorted(texts) for key, texts in found.items()}
+
+
+def _differing(kind: str, original: dict[str, object], copy: dict[str, object]) -> list[str]:
+    sentences = []
+    for name in sorted({*original, *copy}):
+        if name not in copy:
+            sentences.append("%s %s is missing" % (kind, name))
+        elif name not in original:
+            sentences.append("%s %s was not in the original" % (kind, name))
+        elif original[name] != copy[name]:
+            sentences.append("%s %s differs: %r became %r" % (kind, name, original[name], copy[name]))
+    return sentences
+
+
+def _query(server: Server, database: str, sql: str) -> list[dict]:
+    lines = server.psql("SET search_path = pg_catalog; SELECT to_json(q) FROM (%s) AS q" % sql, database)
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+def _tool(tool: str, *arguments: str) -> str:
+    return run(os.path.join(newest_clients(), tool), "--no-password", *arguments)
+
+
+def _conninfo(server: Server, database: str) -> str:
+    name = database.replace("\\", "\\\\").replace("'", "\\'")
+    return "host='%s' dbname='%s' options='-c default_transaction_read_only=off'" % (server.socket, name)
