@@ -39,7 +39,7 @@ from ..model import Artifact, Client, EngineSettings, Fingerprint, Manifest, Mar
 from ..pipeline import Command, Processes
 from ..workspace import workspace as fresh_workspace
 from .base import Engine, Facts, Loaded, LoadOrder, SafetyTaker, Swapped, Taken, Target
-from .sqlite_examine import Examination, differences, examine, examine_damaged
+from .sqlite_examine import Examination, differences, examine
 from .sqlite_header import (
     HEADER,
     LEFTOVERS,
@@ -193,10 +193,7 @@ class SqliteEngine(Engine):
         with _private(workspace, account) as folder:
             with reader.plain(dump) as (descriptor, commands):
                 self._decode(commands, descriptor, folder, account)
-            try:
-                examination = self._examined(folder, _COPY, account)
-            except ToolFailed as reason:
-                raise Damaged("The artifact %s is damaged: %s" % (shown(dump.name), reason), dump.name) from None
+            examination = self._examined(folder, _COPY, account)
         if examination.problems and manifest.properties.get("integrity") == "ok":
             text = "The artifact %s is damaged; its integrity check says: %s."
             raise Damaged(text % (shown(dump.name), examination.damage), dump.name)
@@ -357,7 +354,7 @@ class SqliteEngine(Engine):
         """Store what is about to be replaced, damaged or not: damage may be the very reason for the restore."""
         copied = folder.open_file(_OLD)
         try:
-            examination = self._examined(folder, _OLD, account, tolerant=True)
+            examination = self._examined(folder, _OLD, account)
             return self._store(writer, copied, moment, facts, examination, {})
         finally:
             os.close(copied)
@@ -393,13 +390,8 @@ class SqliteEngine(Engine):
         marker = Marker.from_json(seen["marker"]) if seen["marker"] else None
         return _Seen(FileFacts.from_json(seen["facts"]), marker, seen["is_unfinished"], seen["obstacle"])
 
-    def _examined(
-        self, folder: Folder, name: str, account: Account | None, *, forget: bool = False, tolerant: bool = False
-    ) -> Examination:
-        """Examine a private file. ``forget``: its name goes as soon as it is open, so that a kill leaves nothing.
-
-        ``tolerant``: what cannot be read at all is a problem like others; otherwise raises ToolFailed.
-        """
+    def _examined(self, folder: Folder, name: str, account: Account | None, *, forget: bool = False) -> Examination:
+        """Examine a private file. ``forget``: its name goes as soon as it is open, so that a kill leaves nothing."""
         path = os.path.join(folder.handle, name)
         opened: list[Any] = []
 
@@ -409,8 +401,6 @@ class SqliteEngine(Engine):
                 folder.remove_file(name)
 
         def work(_parent: Parent) -> dict[str, Any]:
-            if tolerant:
-                return examine_damaged(opened[0]).to_json()
             with in_words(self.database, "examined"):
                 return examine(opened[0]).to_json()
 

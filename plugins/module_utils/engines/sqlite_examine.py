@@ -26,13 +26,14 @@ KINDS = ("table", "index", "view", "trigger")
 _SHOWN = 3
 _FINDINGS = 10000
 _NAMED_AT_MOST = 200
-_VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\s+TABLE\b", re.IGNORECASE)
 _RULES_BROKEN = re.compile(r"(NULL|non-\w+|NUMERIC|TEXT) value in |CHECK constraint failed in ")
 _NEEDS_THE_APPLICATION = re.compile(r"row \d+ missing from index|wrong # of entries in index|non-unique entry in index")
 _UNKNOWN = (
     ("collation", re.compile(r"no such collation sequence: (.+)", re.DOTALL)),
     ("function", re.compile(r"no such function: (.+)", re.DOTALL)),
+    ("function", re.compile(r"unknown function: (.+?)\(\)", re.DOTALL)),
     ("function", re.compile(r"unsafe use of (.+?)\(\)", re.DOTALL)),
+    ("module", re.compile(r"no such module: (.+)", re.DOTALL)),
 )
 
 
@@ -87,36 +88,42 @@ class Examination:
 def examine(connection: Connection) -> Examination:
     """Check and count the database behind ``connection``, a SEALED one, and close it.
 
-    Raises what sqlite3 raises where nothing at all can be read.
+    What cannot even be read is damage too. Raises what sqlite3 raises where the reason is not in the file.
     """
     with closing(connection) as database:
-        make_careful(database)
-        problems, remarks, unknown = _check(database)
-        tables, uncounted = _count(database)
-        foreign_keys, remark = _foreign_keys(database)
-        return Examination(
-            problems=problems,
-            remarks=(*remarks, *remark),
-            tables=tables,
-            objects=_objects(database),
-            uncounted=uncounted,
-            unknown=unknown,
-            foreign_keys=foreign_keys,
-            page_size=_number(database, "page_size"),
-            pages=_number(database, "page_count"),
-            encoding=database.execute("PRAGMA encoding").fetchone()[0],
-            user_version=_number(database, "user_version"),
-            application_id=_number(database, "application_id"),
-        )
+        try:
+            make_careful(database)
+            return _examine(database)
+        except UnicodeError:
+            return _unreadable("its schema holds bytes that are no text")
+        except library().DatabaseError as reason:
+            if isinstance(reason, library().OperationalError):
+                raise
+            return _unreadable(str(reason))
 
 
-def examine_damaged(connection: Connection) -> Examination:
-    """The same; what cannot even be read that far is one more problem, and nothing is counted."""
-    try:
-        return examine(connection)
-    except library().DatabaseError as reason:
-        nothing = dict.fromkeys(KINDS, 0)
-        return Examination((str(reason),), (), (), nothing, (), (), (), 0, 0, "unknown", 0, 0)
+def _examine(database: Connection) -> Examination:
+    problems, remarks, unknown = _check(database)
+    tables, uncounted = _count(database, is_damaged=bool(problems))
+    foreign_keys, remark = _foreign_keys(database)
+    return Examination(
+        problems=problems,
+        remarks=(*remarks, *remark),
+        tables=tables,
+        objects=_objects(database),
+        uncounted=uncounted,
+        unknown=unknown,
+        foreign_keys=foreign_keys,
+        page_size=_number(database, "page_size"),
+        pages=_number(database, "page_count"),
+        encoding=database.execute("PRAGMA encoding").fetchone()[0],
+        user_version=_number(database, "user_version"),
+        application_id=_number(database, "application_id"),
+    )
+
+
+def _unreadable(problem: str) -> Examination:
+    return Examination((problem,), (), (), dict.fromkeys(KINDS, 0), (), (), (), 0, 0, "unknown", 0, 0)
 
 
 def differences(found: Examination, expected: Fingerprint) -> tuple[str, ...]:
@@ -179,17 +186,25 @@ def _lines(database: Connection, pragma: str) -> list[str]:
 
 def _stand_in(database: Connection, message: str) -> str | None:
     """Define the collation or function that ``message`` misses; returns what was defined, for people."""
+    kind, name = _what_is_missing(message)
+    if kind == "collation":
+        database.create_collation(name, _in_any_order)
+    elif kind == "function":
+        database.create_function(name, -1, _nothing, deterministic=True)
+        # A stand-in is as unsafe as any function of an application, and does nothing.
+        database.execute("PRAGMA trusted_schema = ON")
+    else:
+        return None
+    return "the %s %s" % (kind, shown(name))
+
+
+def _what_is_missing(message: str) -> tuple[str, str]:
+    """(kind, name) of what only the application knows; two empty words where ``message`` is about something else."""
     for kind, pattern in _UNKNOWN:
         found = pattern.search(message)
-        if found is None:
-            continue
-        name = found.group(1)
-        if kind == "collation":
-            database.create_collation(name, _in_any_order)
-        else:
-            database.create_function(name, -1, _nothing, deterministic=True)
-        return "the %s %s" % (kind, shown(name))
-    return None
+        if found is not None:
+            return kind, found.group(1)
+    return "", ""
 
 
 def _in_any_order(one: str, other: str) -> int:
@@ -200,23 +215,28 @@ def _nothing(*_arguments: object) -> None:
     return None
 
 
-def _count(database: Connection) -> tuple[tuple[tuple[str, int], ...], tuple[str, ...]]:
+def _count(database: Connection, *, is_damaged: bool) -> tuple[tuple[tuple[str, int], ...], tuple[str, ...]]:
+    """((table, rows), ...) and the names of those that cannot be counted here."""
     counted, uncounted = [], []
-    query = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-    for name, definition in sorted(database.execute(query).fetchall()):
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    for (name,) in sorted(database.execute(query).fetchall()):
         try:
-            counted.append((name, _rows(database, name, is_virtual=bool(_VIRTUAL.match(definition or "")))))
-        except (library().OperationalError, UnicodeEncodeError):
+            counted.append((name, _rows(database, name)))
+        except UnicodeError:
+            uncounted.append(name)
+        except library().DatabaseError as reason:
+            if not is_damaged and not _what_is_missing(str(reason))[0]:
+                raise
             uncounted.append(name)
     return tuple(counted), tuple(uncounted)
 
 
-def _rows(database: Connection, name: str, *, is_virtual: bool) -> int:
+def _rows(database: Connection, name: str) -> int:
     query = 'SELECT count(*) FROM "%s"' % name.replace('"', '""')
     try:
         return database.execute(query).fetchone()[0]
-    except library().OperationalError:
-        if is_virtual:
+    except library().OperationalError as reason:
+        if _what_is_missing(str(reason))[0] != "collation":
             raise
         # The cheapest index may need a collation that is not known here; the table itself does not.
         return database.execute(query + " NOT INDEXED").fetchone()[0]

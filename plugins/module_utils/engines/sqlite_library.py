@@ -132,7 +132,7 @@ def in_words(path: str, doing: str) -> Iterator[None]:
             "The database %s could not be %s: others kept it locked for as long as lock_wait allows; try again when"
             " there is less to do, stop the application, or raise lock_wait." % (shown(path), doing)
         ) from None
-    except (sqlite3.Error, sqlite3.Warning) as reason:
+    except (sqlite3.Error, sqlite3.Warning, UnicodeError) as reason:
         raise _explained(path, doing, reason) from None
 
 
