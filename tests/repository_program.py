@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A writer, reader or remover in a process of its own, for tests that kill it.
 
-usage: repository_program.py init|create|forever|add|hold|read|remove|list LOCATION [ID]
+usage: repository_program.py init|create|forever|add|fail|hold|read|remove|list LOCATION [ID]
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import time
 from datetime import UTC, datetime
 
 from ansible_collections.holdfast.db.plugins.module_utils.accounts import account_of
-from ansible_collections.holdfast.db.plugins.module_utils.errors import Busy, HoldfastError, NotFound
+from ansible_collections.holdfast.db.plugins.module_utils.errors import Busy, HoldfastError, NotFound, ToolFailed
 from ansible_collections.holdfast.db.plugins.module_utils.repository.registry import init_repository, open_repository
-from backup_samples import CONTENT, SHOP, add_backup, an_attempt, write_backup
+from backup_samples import CONTENT, SHOP, an_attempt, write_backup
 
 
 def say(*words: object) -> None:
@@ -58,7 +58,15 @@ def forever(location: str) -> None:
 
 def add(location: str) -> None:
     """Make one backup."""
-    say(add_backup(open_repository(location), when=datetime.now(UTC)))
+    with open_repository(location).writing(SHOP, 30) as writing:
+        say(write_backup(writing, datetime.now(UTC)))
+
+
+def fail(location: str) -> None:
+    """Begin a backup that comes to nothing."""
+    with open_repository(location).writing(SHOP, 30) as writing, writing.begin(an_attempt(datetime.now(UTC))) as work:
+        work.folder.write("dump.sql", CONTENT)
+        raise ToolFailed("pg_dump failed with exit status 1.")
 
 
 def hold(location: str, backup_id: str) -> None:
@@ -106,6 +114,7 @@ def main() -> int:
         "create": create,
         "forever": forever,
         "add": add,
+        "fail": fail,
         "hold": hold,
         "read": read,
         "list": list_all,

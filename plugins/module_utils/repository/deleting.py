@@ -20,7 +20,7 @@ from .base import INTERRUPTED, Attempt
 from .locks import try_lock
 from .manifests import MANIFEST_LIMIT, decode_manifest
 from .names import ATTEMPT, ATTEMPTS, DELETED_PREFIX, DRILLS, MANIFEST, MARKS, WORK_PREFIX, is_id
-from .records import attempt_from_json, read_object, remove_record, unknown_attempt, write_attempt
+from .records import attempt_from_json, has_record, read_object, remove_record, unknown_attempt, write_attempt
 
 _DIED = "The run was ended before it was done, by a signal or a crash of the machine."
 
@@ -96,6 +96,11 @@ def _attempt_by_manifest(work: Folder, backup_id: str) -> Attempt:
 
 
 def _bury(database: Folder, backup_id: str) -> None:
+    if has_record(database, ATTEMPTS, backup_id):
+        # Its writer gave up by itself, and was killed after it had recorded that.
+        database.remove_tree(WORK_PREFIX + backup_id)
+        database.sync()
+        return
     with database.child(WORK_PREFIX + backup_id) as work:
         known = read_leftover(work, backup_id)
     now = datetime.now(timezone.utc)

@@ -8,8 +8,10 @@ A list is made while others publish and delete, so whatever is gone by the time 
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ..errors import BadInput, Damaged, shown
 from ..folders import Folder
@@ -37,8 +39,9 @@ def list_sources(root: Folder) -> tuple[Source, ...]:
 
 def list_entries(database: Folder, source: Source) -> tuple[Entry, ...]:
     """Every backup and try in the folder of ``source``, newest first."""
-    listing = _Listing(database, source)
-    return tuple(sorted(listing.entries(), key=lambda entry: (entry.started, entry.id), reverse=True))
+    with _garbage_left_alone():
+        entries = _Listing(database, source).entries()
+    return tuple(sorted(entries, key=lambda entry: (entry.started, entry.id), reverse=True))
 
 
 def read_published(database: Folder, source: Source, backup_id: str, folder: Folder) -> Manifest:
@@ -79,13 +82,13 @@ class _Listing:
         for name in names:
             if is_id(name):
                 self._add(found, self._backup(name))
+        for backup_id, (attempt, status) in read_attempts(self._database).items():
+            if backup_id not in found:
+                self._add(found, self._attempt(attempt, status))
         for name in names:
             backup_id = name[len(WORK_PREFIX) :]
             if name.startswith(WORK_PREFIX) and is_id(backup_id) and backup_id not in found:
                 self._add(found, self._work(backup_id))
-        for backup_id, (attempt, status) in read_attempts(self._database).items():
-            if backup_id not in found:
-                self._add(found, self._attempt(attempt, status))
         return list(found.values())
 
     def _add(self, found: dict[str, Entry], entry: Entry | None) -> None:
@@ -139,6 +142,19 @@ class _Listing:
     def _attempt(self, attempt: Attempt, status: str) -> Entry:
         problem = attempt.error or "The record of this try is unreadable."
         return Entry(attempt.id, self._source, status, attempt.started, attempt=attempt, problem=problem)
+
+
+@contextmanager
+def _garbage_left_alone() -> Iterator[None]:
+    """Pause the collector: a long list makes a million small objects, none of them garbage, and going through them
+    again and again took three times as long as reading the manifests."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _subfolders(parent: Folder) -> Iterator[tuple[str, Folder]]:

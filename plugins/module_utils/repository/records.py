@@ -159,6 +159,15 @@ def write_marks(database: Folder, backup_id: str, marks: Marks) -> None:
         folder.write(backup_id + ".json", encode_json(data))
 
 
+def has_record(database: Folder, kind: str, backup_id: str) -> bool:
+    """Whether there is a record of ``kind`` (``attempts`` or ``marks``)."""
+    try:
+        with database.child(kind) as folder:
+            return folder.has(backup_id + ".json")
+    except FileNotFoundError:
+        return False
+
+
 def remove_record(database: Folder, kind: str, backup_id: str) -> bool:
     """Remove the record of ``kind`` (``attempts`` or ``marks``); whether there was one."""
     try:
