@@ -30,7 +30,8 @@ class ServerContext:
     @property
     def maintenance_database(self) -> str:
         """The database to connect to for work that is not inside ``database``."""
-        return self.settings.connection.maintenance_database or "postgres"
+        named = self.settings.connection.maintenance_database or "postgres"
+        return "template1" if named == self.database else named
 
     @property
     def server_version(self) -> int:

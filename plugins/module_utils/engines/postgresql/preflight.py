@@ -16,7 +16,8 @@ from .archive import major_of, programs_for, properties_of
 from .contents import Contents
 from .context import ServerContext
 from .load import prepare
-from .session import Session, SqlError, literal
+from .session import Session, SqlError
+from .swappable import check_swappable
 from .words import some_of
 
 _FLOOR = 256 << 20
@@ -37,10 +38,8 @@ def preflight(context: ServerContext, order: LoadOrder) -> tuple[str, ...]:
             _check_tablespaces(session, properties)
         warnings += _check_extensions(session, properties, ready.contents)
         warnings += _check_room(session, order)
-        if order.replaces:
-            _check_what_follows(session, context.database)
     if order.replaces:
-        _check_subscriptions(context)
+        check_swappable(context)
     return (*ready.plan.warnings, *ready.making.warnings, *warnings)
 
 
@@ -161,39 +160,3 @@ def _check_room(session: Session, order: LoadOrder) -> list[str]:
             " make room." % (needed >> 20, shown(directory), free >> 20, _FLOOR >> 20)
         )
     return []
-
-
-def _check_what_follows(session: Session, database: str) -> None:
-    """What would follow the old database to its new name, and go on working there."""
-    rows = session.query(
-        "SELECT 'prepared transaction' AS kind, gid AS name FROM pg_catalog.pg_prepared_xacts WHERE database = %s"
-        " UNION ALL SELECT 'replication slot', slot_name FROM pg_catalog.pg_replication_slots WHERE database = %s"
-        % (literal(database), literal(database))
-    )
-    ways_out = {
-        "prepared transaction": "end it with COMMIT PREPARED or ROLLBACK PREPARED",
-        "replication slot": "stop its subscriber and drop it with pg_drop_replication_slot",
-    }
-    if rows:
-        raise Refused(
-            "The database %s cannot be swapped: %s."
-            % (
-                shown(database),
-                "; ".join(
-                    "it has the %s %s, %s" % (row["kind"], shown(row["name"]), ways_out[row["kind"]]) for row in rows
-                ),
-            )
-        )
-
-
-def _check_subscriptions(context: ServerContext) -> None:
-    with context.session() as live:
-        rows = live.query(
-            "SELECT subname AS name FROM pg_catalog.pg_subscription"
-            " WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())"
-        )
-    if rows:
-        raise Refused(
-            "The database %s cannot be swapped: its subscriptions %s would go on working in the old one; drop them, and"
-            " make them anew after the restore." % (shown(context.database), some_of(row["name"] for row in rows))
-        )

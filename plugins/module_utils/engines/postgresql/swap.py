@@ -24,6 +24,7 @@ from .naming import KEPT, RESTORED, kept_name
 from .property_sql import apply_properties
 from .role_making import settle_roles
 from .session import Session, SqlError, identifier, literal
+from .swappable import check_swappable
 from .words import some_of
 
 _TRIES = 5
@@ -40,6 +41,9 @@ def swap(context: ServerContext, loaded: LoadedCopy, order: LoadOrder, marker: M
     Raises RestoreFailed where somebody inside the live database cannot be made to leave; nothing has changed then.
     """
     _check_lock(loaded)
+    if order.replaces:
+        # Once more: what was not there at the preflight may be by now.
+        check_swappable(context)
     with context.maintenance_session() as session, context.maintenance_session() as ending:
         kept = _free_name(session, context.database) if order.replaces and _exists(session, context.database) else None
         for attempt in range(_TRIES):
