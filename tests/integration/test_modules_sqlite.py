@@ -12,45 +12,22 @@ import pathlib
 import sqlite3
 
 import pytest
-from playing import Stage, tree
+from modules_at_work import Workplace, difference
+from playing import tree
 from returned import assert_explained
 
 
-class Shop:
-    """A web shop's database, a repository and a controller, in one folder."""
+class Shop(Workplace):
+    """A web shop's database in one file."""
 
     def __init__(self, folder: pathlib.Path) -> None:
-        self.stage = Stage(folder / "controller")
-        self.world = folder / "host"
-        self.world.mkdir()
+        super().__init__(folder)
         self.database = self.world / "shop.db"
-        self.repository = self.world / "repository"
         with sqlite3.connect(self.database) as connection:
             connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, item TEXT NOT NULL)")
             connection.executemany("INSERT INTO orders (item) VALUES (?)", [("item %d" % n,) for n in range(500)])
         connection.close()
-        self.defaults = {"engine": "sqlite", "database": str(self.database), "repository": str(self.repository)}
-
-    def play(self, module, options, **how):
-        how.setdefault("defaults", self.defaults)
-        played = self.stage.play({"name": "Try it", "holdfast.db.%s" % module: options}, **how)
-        if not played.failed:
-            assert played.status == 0, played.output
-            assert_explained(module, played.result)
-        return played
-
-    def do(self, module, options, **how):
-        """Play it, sure that it goes well; the module's own part of the result."""
-        played = self.play(module, options, **how)
-        assert not played.failed, played.output
-        return played.result["backups" if module == "backup_info" else module]
-
-    def backup(self, **options):
-        return self.do("backup", {"init": True, **options})
-
-    def stored(self):
-        """The ids of the backups that lie in the repository."""
-        return sorted(path.parent.name for path in self.repository.rglob("*Z-*/manifest.json"))
+        self.defaults.update(engine="sqlite", database=str(self.database))
 
     def rows(self, path=None):
         with sqlite3.connect(path or self.database) as connection:
@@ -62,27 +39,6 @@ class Shop:
         with sqlite3.connect(self.database) as connection:
             connection.execute(statement)
         connection.close()
-
-    def four_steps(self, module, options, look):
-        """Check, run, check again, run again; ``look`` tells the state that matters. Returns the four results."""
-        before = tree(self.world)
-        foretold = self.play(module, options, check=True, diff=True)
-        assert not foretold.failed, foretold.output
-        assert foretold.changed
-        assert tree(self.world) == before
-        untouched = look()
-        done = self.play(module, options, diff=True)
-        assert done.changed
-        assert look() != untouched
-        reached = look()
-        settled = tree(self.world)
-        idle = self.play(module, options, check=True, diff=True)
-        assert not idle.changed
-        assert tree(self.world) == settled
-        again = self.play(module, options, diff=True)
-        assert not again.changed
-        assert look() == reached
-        return foretold.result, done.result, idle.result, again.result
 
 
 @pytest.fixture
@@ -99,9 +55,9 @@ def test_a_backup_is_foretold_made_and_then_young_enough(shop):
     assert done["backup"]["source_host"] == "db1"
     assert done["backup"]["policy"] == "default"
     assert "not older than 1h" in again["msg"]
-    assert _diff(done)["before"] == {"newest_backup": None}
-    assert _diff(done)["after"] == {"newest_backup": done["backup"]["id"]}
-    assert _diff(again)["before"] == _diff(again)["after"] == {"newest_backup": done["backup"]["id"]}
+    assert difference(done)["before"] == {"newest_backup": None}
+    assert difference(done)["after"] == {"newest_backup": done["backup"]["id"]}
+    assert difference(again)["before"] == difference(again)["after"] == {"newest_backup": done["backup"]["id"]}
 
 
 def test_without_if_older_than_each_run_makes_a_backup(shop):
@@ -124,8 +80,8 @@ def test_a_backup_is_pinned_and_let_go(shop):
 
     _foretold, done, _idle, _again = shop.four_steps("backup", {"id": made["id"], "pinned": True}, pinned)
     assert done["backup"]["pinned"] is True
-    assert _diff(done)["before"] == {"pinned": False}
-    assert _diff(done)["after"] == {"pinned": True}
+    assert difference(done)["before"] == {"pinned": False}
+    assert difference(done)["after"] == {"pinned": True}
     assert pinned() == [True]
     refused = shop.play("backup", {"id": made["id"], "state": "absent"})
     assert refused.failed
@@ -236,8 +192,8 @@ def test_prune_does_exactly_what_it_foretold(shop):
     assert sorted(outcome["removed"]) == sorted(ids[:2])
     assert [one["reasons"] for one in plan["remove"]] == [one["reasons"] for one in outcome["remove"]]
     assert all(one["reasons"] for one in plan["keep"] + plan["remove"])
-    assert _diff(foretold) == _diff(done)
-    listed_before, listed_after = (next(iter(_diff(done)[side].values())) for side in ("before", "after"))
+    assert difference(foretold) == difference(done)
+    listed_before, listed_after = (next(iter(difference(done)[side].values())) for side in ("before", "after"))
     assert sorted(listed_before) == sorted(ids)
     assert sorted(listed_after) == sorted(ids[2:])
 
@@ -274,9 +230,9 @@ def test_a_declared_restore_happens_once_and_again_only_on_request(shop):
     assert foretold["restore"]["lost_since"] is not None
     assert done["restore"]["safety_backup"] in shop.stored()
     assert made["id"] in again["msg"]
-    assert _diff(done)["before"]["restored_from"] is None
-    assert _diff(done)["after"]["restored_from"]["backup"] == made["id"]
-    assert _diff(foretold)["after"] == _diff(done)["after"]
+    assert difference(done)["before"]["restored_from"] is None
+    assert difference(done)["after"]["restored_from"]["backup"] == made["id"]
+    assert difference(foretold)["after"] == difference(done)["after"]
     shop.execute("INSERT INTO orders (item) VALUES ('a new order')")
     shop.backup()
     assert not shop.play("restore", declared).changed
@@ -335,7 +291,3 @@ def test_the_safety_backup_lies_in_the_folder_of_the_host_that_restored(shop):
     assert played.changed, played.output
     safety = played.result["restore"]["safety_backup"]
     assert [one["id"] for one in shop.do("backup_info", {"source_host": "db2", "database": str(other)})] == [safety]
-
-
-def _diff(result):
-    return result["diff"][0] if isinstance(result["diff"], list) else result["diff"]
