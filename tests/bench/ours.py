@@ -18,7 +18,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+from checkout import CHECKOUT
+
 WORKER = pathlib.Path(__file__).with_name("worker.py")
 
 

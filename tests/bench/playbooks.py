@@ -11,10 +11,10 @@ import re
 import subprocess
 import sys
 
+from checkout import CHECKOUT
 from measuring import Contestant, interleaved
-from ours import CHECKOUT
 from playing import Stage
-from report import Row, absent_row, limit_row, plain_row, ratio_row
+from report import Row, absent_row, plain_row, ratio_row
 
 PART = "ansible-playbook"
 PAYLOAD = "what a module sends to a host"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import pathlib
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from measuring import Contestant, Sample, fastest, interleaved, shell
@@ -26,6 +26,10 @@ MEMORY = "memory of our own process"
 _START_LIMIT = 0.5
 _STREAM = "pg_dump -Fc -Z0 | zstd -1 -T0"
 _ENCRYPTED = "pg_dump -Fc -Z0 | zstd -1 -T0 | age -r KEY"
+_DIRECTORY_1 = "pg_dump -Fd -j1 -Z1"
+_DIRECTORY_2 = "pg_dump -Fd -j2 -Z1"
+_PLAIN = (_DIRECTORY_1, _DIRECTORY_2, _STREAM)
+_LINES = {"directory, 1 job": _DIRECTORY_1, "directory, 2 jobs": _DIRECTORY_2, "stream": _STREAM}
 
 
 @dataclass(frozen=True)
@@ -112,24 +116,21 @@ def create_rows(shop: Ours, empty: Ours, native: Native, keys: Keys, rounds: int
         "encrypted": {"fingerprint": "none", "recipient": keys.recipient},
         "encrypted, rows": {"recipient": keys.recipient},
     }
-    starts = interleaved({way: _creating(empty, way, told) for way, told in ways.items()}, rounds)
-    lines = {
-        "pg_dump -Fd -j2 -Z1": native.dump_directory(shop.database, 2),
-        "pg_dump -Fd -j1 -Z1": native.dump_directory(shop.database, 1),
-        _STREAM: native.dump_stream(shop.database),
-        _ENCRYPTED: native.dump_encrypted(shop.database),
-    }
-    samples = interleaved({**lines, **{way: _creating(shop, way, told) for way, told in ways.items()}}, rounds)
-    plain_lines = tuple(line for line in lines if line != _ENCRYPTED)
-    rows = [_start_row(CREATE, starts)]
+    samples = interleaved(
+        {**_native_creates(native, shop), **{way: _creating(shop, way, told) for way, told in ways.items()}}, rounds
+    )
+    starts = interleaved(
+        {**_native_creates(native, empty), **{way: _creating(empty, way, told) for way, told in ways.items()}}, rounds
+    )
+    rows = [_start_row(CREATE, {way: starts[way] for way in ways}, starts[_STREAM])]
     for way in ways:
-        against = {"directory, 2": plain_lines[0], "directory, 1": plain_lines[1], "stream": _STREAM}.get(
-            way.split(" job")[0].split(",  ")[0].removesuffix(", rows"), fastest(samples, plain_lines)
+        kind = way.removesuffix(", rows")
+        line = {"auto": fastest(samples, _PLAIN), "encrypted": _ENCRYPTED}.get(kind) or _LINES[kind]
+        limit = 1.3 if kind == "encrypted" else 1.25 if way != kind else 1.05
+        start = starts[way].median
+        rows.append(
+            ratio_row(CREATE, way, samples[way].median, samples[line].median, start=start, limit=limit, against=line)
         )
-        limit = 1.25 if way.endswith("rows") else 1.05
-        if way.startswith("encrypted"):
-            against, limit = _ENCRYPTED, 1.3
-        rows.append(_against(CREATE, way, samples, starts, against, limit))
     rows.append(_memory_row("create, directory, 2 jobs, rows", samples["directory, 2 jobs, rows"]))
     rows.append(_memory_row("create, stream, rows", samples["stream, rows"]))
     rows.append(_memory_row("create, encrypted, rows", samples["encrypted, rows"]))
@@ -143,29 +144,53 @@ def restore_rows(shop: Ours, empty: Ours, native: Native, keys: Keys, rounds: in
         "stream": ("stream, rows", {"settings": {"jobs": 1}}),
         "encrypted": ("encrypted, rows", {"settings": {"jobs": 1}, "identity": str(keys.identity)}),
     }
-    lines = {
-        "pg_restore -j2": native.restore_directory(shop.database, "native_directory", 2),
-        "zstd -d | pg_restore": native.restore_stream(shop.database, "native_stream"),
-        "age -d | zstd -d | pg_restore": native.restore_encrypted(shop.database, "native_encrypted"),
-    }
-    starts = interleaved({way: _restoring(empty, native, *told) for way, told in ways.items()}, rounds)
-    samples = interleaved({**lines, **{way: _restoring(shop, native, *told) for way, told in ways.items()}}, rounds)
-    rows = [_start_row(RESTORE, starts)]
-    for way, line in zip(ways, lines, strict=True):
-        sample = samples[way]
-        fixed = starts[way].median + sample.figure("analyze")
-        ours, theirs = sample.median, samples[line].median
-        rows.append(ratio_row(RESTORE, way + ", but for analyze", ours, theirs, start=fixed, limit=1.05, against=line))
+    ours = {way: _restoring(shop, native, *told) for way, told in ways.items()}
+    samples = interleaved({**_native_restores(native, shop), **ours}, rounds)
+    analyzed = interleaved({"analyze": native.analyze("native_directory", 2)}, rounds)["analyze"].median
+    ours = {way: _restoring(empty, native, *told) for way, told in ways.items()}
+    starts = interleaved({**_native_restores(native, empty), **ours}, rounds)
+    rows = [_start_row(RESTORE, {way: starts[way] for way in ways}, starts["pg_restore -j2"])]
+    for way, line in zip(ways, _native_restores(native, shop), strict=True):
+        sample, start = samples[way], starts[way]
+        fixed = start.median - start.figure("analyze") + sample.figure("analyze")
+        rows.append(
+            ratio_row(
+                RESTORE,
+                way + ", but for analyze",
+                sample.median,
+                samples[line].median,
+                start=fixed,
+                limit=1.05,
+                against=line,
+            )
+        )
         rows.append(plain_row(RESTORE, way + ": checksums", sample.figure("checksums")))
         rows.append(plain_row(RESTORE, way + ": compare", sample.figure("compare")))
-    analyzed = interleaved({"analyze": native.analyze("native_directory", 2)}, rounds)["analyze"].median
-    ours = samples["directory, 2 jobs"].figure("analyze")
-    rows.append(ratio_row(RESTORE, "analyze", ours, analyzed, against="vacuumdb --analyze-only -j2"))
+    analyze = samples["directory, 2 jobs"].figure("analyze")
+    rows.append(ratio_row(RESTORE, "analyze", analyze, analyzed, against="vacuumdb --analyze-only -j2"))
     rows.append(_swap_row(shop, native, rounds))
     rows.append(_memory_row("restore, directory, 2 jobs", samples["directory, 2 jobs"]))
     rows.append(_memory_row("restore, stream", samples["stream"]))
     rows.append(_memory_row("restore, encrypted", samples["encrypted"]))
     return rows
+
+
+def _native_creates(native: Native, source: Ours) -> dict[str, Contestant]:
+    return {
+        _DIRECTORY_1: native.dump_directory(source.database, 1),
+        _DIRECTORY_2: native.dump_directory(source.database, 2),
+        _STREAM: native.dump_stream(source.database),
+        _ENCRYPTED: native.dump_encrypted(source.database),
+    }
+
+
+def _native_restores(native: Native, source: Ours) -> dict[str, Contestant]:
+    """In the order of the ways in which we restore."""
+    return {
+        "pg_restore -j2": native.restore_directory(source.database, "native_directory", 2),
+        "zstd -d | pg_restore": native.restore_stream(source.database, "native_stream"),
+        "age -d | zstd -d | pg_restore": native.restore_encrypted(source.database, "native_encrypted"),
+    }
 
 
 def _creating(ours: Ours, way: str, told: Mapping[str, object]) -> Contestant:
@@ -188,25 +213,12 @@ def _swap_row(shop: Ours, native: Native, rounds: int) -> Row:
     return limit_row(RESTORE, "swap, longest", max(seconds), 1.0)
 
 
-def _start_row(part: str, starts: Mapping[str, Sample]) -> Row:
+def _start_row(part: str, starts: Mapping[str, Sample], native: Sample) -> Row:
     """The slowest way of starting; every way's own start is what its ratio leaves out."""
-    slowest = max(starts, key=lambda way: starts[way].median)
-    against = f"an empty database; slowest of {len(starts)} ways: {slowest}"
-    return limit_row(part, "fixed start", starts[slowest].median, _START_LIMIT, against=against)
-
-
-def _against(
-    part: str, way: str, samples: Mapping[str, Sample], starts: Mapping[str, Sample], line: str, limit: float
-) -> Row:
-    start = starts[way].median
-    return ratio_row(part, way, samples[way].median, samples[line].median, start=start, limit=limit, against=line)
+    slowest = max(starts, key=lambda way: starts[way].fastest)
+    against = f"native on an empty database; slowest of {len(starts)} ways: {slowest}"
+    return limit_row(part, "fixed start", starts[slowest].fastest, _START_LIMIT, theirs=native.fastest, against=against)
 
 
 def _memory_row(what: str, sample: Sample) -> Row:
     return limit_row(MEMORY, what, sample.highest("memory"), 64, unit="MiB")
-
-
-def drop_all(native: Native, names: Iterable[str]) -> None:
-    """Remove what the restores left."""
-    for name in names:
-        native.drop(name)

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 class Row:
     """One line of the table.
 
-    ``ours`` and ``theirs`` in ``unit``. ``judged``: what is held against ``limit``, in most rows the ratio; None where
+    ``ours`` and ``theirs`` in ``unit``. ``judged``: what is held against ``limit``, a ratio or ours itself; None where
     nothing is. ``target``: the limit in words. ``against``: what ours was compared with. ``note``: why there are no
     figures.
     """
@@ -25,18 +25,12 @@ class Row:
     unit: str = "s"
     ours: float | None = None
     theirs: float | None = None
+    ratio: float | None = None
     judged: float | None = None
     limit: float | None = None
     target: str = ""
     against: str = ""
     note: str = ""
-
-    @property
-    def ratio(self) -> float | None:
-        """Ours to theirs as it is judged, where there are both."""
-        if self.ours is None or not self.theirs:
-            return None
-        return self.judged if self.judged is not None else self.ours / self.theirs
 
     @property
     def met(self) -> bool | None:
@@ -59,19 +53,21 @@ def ratio_row(
 ) -> Row:
     """Ours against theirs. ``start``: what of ours does not depend on the size; it is judged in a row of its own."""
     target = "" if limit is None else f"<= {limit:g} x" + (" beyond start" if start else "")
-    return Row(part, what, unit, ours, theirs, max(ours - start, 0.0) / theirs, limit, target, against)
+    ratio = max(ours - start, 0.0) / theirs
+    return Row(part, what, unit, ours, theirs, ratio, ratio, limit, target, against)
 
 
-def limit_row(part: str, what: str, ours: float, limit: float, *, unit: str = "s", against: str = "") -> Row:
-    """Ours by itself, against a fixed limit."""
-    return Row(part, what, unit, ours, None, ours, limit, f"<= {limit:g} {unit}", against)
-
-
-def plain_row(
-    part: str, what: str, ours: float, *, theirs: float | None = None, unit: str = "s", against: str = ""
+def limit_row(
+    part: str, what: str, ours: float, limit: float, *, unit: str = "s", theirs: float | None = None, against: str = ""
 ) -> Row:
-    """Figures without a target."""
-    return Row(part, what, unit, ours, theirs, against=against)
+    """Ours by itself, against a fixed limit; ``theirs`` only to be seen beside it."""
+    ratio = ours / theirs if theirs else None
+    return Row(part, what, unit, ours, theirs, ratio, ours, limit, f"<= {limit:g} {unit}", against)
+
+
+def plain_row(part: str, what: str, ours: float, *, unit: str = "s", against: str = "") -> Row:
+    """A figure without a target."""
+    return Row(part, what, unit, ours, against=against)
 
 
 def absent_row(part: str, what: str, note: str) -> Row:
@@ -80,24 +76,19 @@ def absent_row(part: str, what: str, note: str) -> Row:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as aligned text, by part, with what each was compared with below."""
+    """The rows as aligned text, part by part, with what each was compared with at the end."""
     header = ("", "ours", "theirs", "ratio", "target", "met", "compared with")
-    lines = [header, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    widths = [max(len(cells[column]) for cells in [header, *map(_cells, rows)]) for column in range(len(header))]
     out = [_aligned(header, widths)]
-    part = ""
-    for row, cells in zip(rows, lines[1:], strict=True):
-        if row.part != part:
-            part = row.part
-            out += ["", part]
-        out.append(_aligned(cells, widths))
+    for part in dict.fromkeys(row.part for row in rows):
+        out += ["", part, *(_aligned(_cells(row), widths) for row in rows if row.part == part)]
     return "\n".join(line.rstrip() for line in out)
 
 
 def write_json(path: pathlib.Path, facts: Mapping[str, object], rows: Sequence[Row]) -> None:
     """All of it for programs."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = [{**asdict(row), "ratio": row.ratio, "met": row.met} for row in rows]
+    told = [{**asdict(row), "met": row.met} for row in rows]
     path.write_text(json.dumps({"machine": dict(facts), "rows": told}, indent=1) + "\n")
 
 

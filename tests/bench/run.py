@@ -22,9 +22,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[1:1] = [str(CHECKOUT / name) for name in ("tests", "tests/integration", "collections")]
-
 import borgmatic
 import machine
 import many_backups
@@ -33,6 +30,7 @@ import postgresql
 import report
 import shops
 import sqlite_files
+from checkout import CHECKOUT
 from measuring import shell
 from ours import Collection, Ours
 from postgresql_support import Server, own_major, running_server, system_programs
@@ -71,9 +69,7 @@ def main() -> int:
     began = time.monotonic()
     with _work_folder(options.work) as work:
         facts = machine.facts(work)
-        bench = Bench(
-            work, Collection.copied(work), options.rounds, options.size, options.sqlite_size, options.backups
-        )
+        bench = Bench(work, Collection.copied(work), options.rounds, options.size, options.sqlite_size, options.backups)
         rows = _measure(bench, options.parts, facts)
     print("\n" + "\n".join(f"{name}: {value}" for name, value in facts.items()))
     print(f"rounds: {options.rounds}, every figure a median\n")
@@ -177,7 +173,9 @@ def _keys(work: pathlib.Path) -> postgresql.Keys:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench ARGS=...", description="Measure holdfast.db against native tools.")
+    parser = argparse.ArgumentParser(
+        prog="make bench ARGS=...", description="Measure holdfast.db against native tools."
+    )
     add: Callable[..., object] = parser.add_argument
     add("--size", type=_size, default=_size("1g"), help="of the PostgreSQL database, such as 1500m (default 1g)")
     add("--sqlite-size", type=_size, default=_size("300m"), help="of the SQLite file (default 300m)")

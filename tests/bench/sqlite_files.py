@@ -21,14 +21,14 @@ _START_LIMIT = 0.5
 
 def rows(shop: Ours, empty: Ours, work: pathlib.Path, rounds: int) -> list[Row]:
     """Create, restore as a new file, and restore into the existing one."""
-    start = interleaved({"create": _creating(empty)}, rounds)["create"].median
+    start = interleaved({"create": _creating(empty)}, rounds)["create"]
     lines = _native_creates(pathlib.Path(shop.database), work)
     created = interleaved({**lines, "ours": _creating(shop)}, rounds)
     best = fastest(created, tuple(lines))
     ours = created["ours"]
     found = [
-        limit_row(PART, "create: fixed start", start, _START_LIMIT, against="an almost empty file"),
-        ratio_row(PART, "create", ours.median, created[best].median, start=start, against=best),
+        limit_row(PART, "create: fixed start", start.fastest, _START_LIMIT, against="an almost empty file"),
+        ratio_row(PART, "create", ours.median, created[best].median, start=start.median, against=best),
         plain_row(PART, "create: of it the integrity check and counting", ours.figure("check")),
     ]
     return found + _restores(shop, empty, work, rounds)
@@ -58,7 +58,7 @@ def _restores(shop: Ours, empty: Ours, work: pathlib.Path, rounds: int) -> list[
     shell(f"zstd -q -f -1 -T0 {shop.database} -o {work}/dump.zst; cp {shop.database} {native}; cp {native} {new}")
     into = f"zstd -q -d -f {work}/dump.zst -o {work}/plain.db"
     swap = {"strategy": "swap", "confirm": str(new)}
-    start = interleaved({"restore": _restoring(empty, tiny)}, rounds)["restore"].median
+    start = interleaved({"restore": _restoring(empty, tiny)}, rounds)["restore"]
     swapped = interleaved(
         {
             "native": Contestant(lambda: shell(f"{into}; sqlite3 {native} '.restore {work}/plain.db'; sync {native}")),
@@ -75,13 +75,13 @@ def _restores(shop: Ours, empty: Ours, work: pathlib.Path, rounds: int) -> list[
     )
     ours = swapped["ours"]
     return [
-        limit_row(PART, "restore: fixed start", start, _START_LIMIT, against="an almost empty file"),
+        limit_row(PART, "restore: fixed start", start.fastest, _START_LIMIT, against="an almost empty file"),
         ratio_row(
             PART,
             "restore into the file",
             ours.median,
             swapped["native"].median,
-            start=start,
+            start=start.median,
             against="zstd -d; sqlite3 .restore",
         ),
         plain_row(PART, "restore into the file: locked for", ours.figure("swap")),
@@ -90,7 +90,7 @@ def _restores(shop: Ours, empty: Ours, work: pathlib.Path, rounds: int) -> list[
             "restore as a new file",
             made["ours"].median,
             made["native"].median,
-            start=start,
+            start=start.median,
             against="zstd -d > new.db",
         ),
     ]
