@@ -43,6 +43,7 @@ def main() -> int:
         with only_one_demo(), ExitStack() as stack:
             playbook = fresh_place()
             paper.heading("A small web shop loses its orders, and holdfast.db brings them back.")
+            paper.say("What stands after a $ is run for real, in the folder demo; what follows it was answered.")
             databases = open_shop(paper, stack)
             circle(paper, playbook, databases)
     except (PlaybookError, OSError, RuntimeError) as error:

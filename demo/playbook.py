@@ -72,8 +72,10 @@ class Playbook:
         return shlex.join([str(program), "demo.yml", *arguments])
 
     def _environment(self, journal: pathlib.Path) -> dict[str, str]:
-        # The settings of somebody's own Ansible are not the demo's, and nothing is to be left in their home.
-        plain = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHONPATH"))}
+        # Somebody's own settings of Ansible and of PostgreSQL's programs are not the demo's, and nothing is to be left
+        # in their home.
+        theirs = ("ANSIBLE_", "PG", "PYTHONPATH")
+        plain = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
         return plain | {
             "ANSIBLE_CONFIG": str(HERE / "ansible.cfg"),
             "ANSIBLE_HOME": str(self.logs.parent / "ansible"),

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import BinaryIO
 
 SUPERUSER = "postgres"
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
@@ -73,7 +74,7 @@ def private_server(log: pathlib.Path) -> Iterator[Server]:
             process = _start(programs, folder, account, output)
             try:
                 server = Server(programs, folder, account)
-                _wait(server, process)
+                _wait(server, process, log)
                 yield server
             finally:
                 _stop(process)
@@ -104,7 +105,7 @@ def _account() -> str | None:
         raise NoServerError("PostgreSQL never runs as root, and there is no user postgres to run it as") from None
 
 
-def _make_cluster(programs: pathlib.Path, folder: pathlib.Path, account: str | None, output: object) -> None:
+def _make_cluster(programs: pathlib.Path, folder: pathlib.Path, account: str | None, output: BinaryIO) -> None:
     command = [programs / "initdb", "-D", folder / "data", "-U", SUPERUSER, "-A", "trust", "-E", "UTF8"]
     command += ["--locale=C.UTF-8" if os.path.exists("/usr/lib/locale/C.utf8") else "--locale=C", "--no-sync"]
     done = subprocess.run(
@@ -118,10 +119,10 @@ def _make_cluster(programs: pathlib.Path, folder: pathlib.Path, account: str | N
         **_identity(account),
     )
     if done.returncode != 0:
-        raise NoServerError(f"initdb ended with status {done.returncode}")
+        raise NoServerError(f"initdb ended with status {done.returncode}, see {output.name}")
 
 
-def _start(programs: pathlib.Path, folder: pathlib.Path, account: str | None, output: object) -> subprocess.Popen:
+def _start(programs: pathlib.Path, folder: pathlib.Path, account: str | None, output: BinaryIO) -> subprocess.Popen:
     """The server as our own child, which the kernel stops too should we be killed outright."""
     settings = {
         "listen_addresses": "",
@@ -146,18 +147,18 @@ def _start(programs: pathlib.Path, folder: pathlib.Path, account: str | None, ou
     )
 
 
-def _wait(server: Server, process: subprocess.Popen) -> None:
+def _wait(server: Server, process: subprocess.Popen, log: pathlib.Path) -> None:
     deadline = time.monotonic() + _START_LIMIT
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise NoServerError(f"the private PostgreSQL server ended with status {process.returncode}")
+            raise NoServerError(f"the private server ended with status {process.returncode}, see {log}")
         try:
             server.run_sql("postgres", "SELECT 1")
         except RuntimeError:
             time.sleep(0.05)
         else:
             return
-    raise NoServerError(f"the private PostgreSQL server did not answer within {_START_LIMIT:.0f} s")
+    raise NoServerError(f"the private server did not answer within {_START_LIMIT:.0f} s, see {log}")
 
 
 def _stop(process: subprocess.Popen) -> None:

@@ -45,6 +45,8 @@ attributes:
 seealso:
   - module: holdfast.db.backup
   - module: holdfast.db.verify
+  - plugin: holdfast.db.backup_table
+    plugin_type: filter
 extends_documentation_fragment:
   - holdfast.db.attributes
   - holdfast.db.connection
@@ -61,11 +63,7 @@ EXAMPLES = r"""
 
 - name: Show them as a table
   ansible.builtin.debug:
-    msg: "{{ ['%-24s %-12s %-10s %10s %10s  %s' | format(item.id, item.method, item.status,
-             item.size_human, item.stored_size_human, item.age_human)] }}"
-  loop: "{{ found.backups }}"
-  loop_control:
-    label: "{{ item.id }}"
+    msg: "{{ found.backups | holdfast.db.backup_table }}"
 
 - name: Look at the newest completed backup of one database
   holdfast.db.backup_info:

@@ -131,6 +131,22 @@ def test_the_lost_rows_are_back_in_both_databases(told: tuple[Clone, str]) -> No
     assert "Every value of every row is as it was before the accident." in output
 
 
+def test_the_rows_make_sense_today(told: tuple[Clone, str]) -> None:
+    clone, _output = told
+    with closing(sqlite3.connect(clone.shop)) as connection:
+        for nonsense in (
+            "SELECT * FROM orders WHERE datetime(placed) > datetime('now')",
+            "SELECT * FROM orders JOIN customers ON customers.id = customer_id WHERE placed < since",
+            "SELECT order_id FROM order_lines JOIN orders ON orders.id = order_id GROUP BY order_id"
+            " HAVING sum(quantity * price_cents) + max(shipping_cents) <> max(total_cents)",
+            "SELECT * FROM orders WHERE id NOT IN (SELECT order_id FROM order_lines)",
+            "SELECT * FROM orders WHERE status = 'delivered' AND datetime(placed) > datetime('now', '-1 day')",
+        ):
+            assert connection.execute(nonsense).fetchall() == []
+        assert connection.execute("SELECT count(DISTINCT substr(placed, 1, 7)) FROM orders").fetchone()[0] > 15
+        assert connection.execute("SELECT count(*) FROM best_sellers").fetchone() == (10,)
+
+
 def test_each_step_shows_what_came_of_it(told: tuple[Clone, str]) -> None:
     _clone, output = told
     for method in ("online_copy", "pg_dump"):
