@@ -34,6 +34,7 @@ PIECE = 1 << 20
 _PR_SET_PDEATHSIG = 1
 _F_SETPIPE_SZ = 1031
 _STDERR_KEPT = 4000
+_WATCH_EVERY = 0.5
 _NO_STDIN = subprocess.DEVNULL
 
 
@@ -179,14 +180,19 @@ class Conversation:
 
 
 class Processes:
-    """Starts every program of one piece of work. ``inherited``: the lock descriptors that each child holds too."""
+    """Starts every program of one piece of work.
 
-    def __init__(self, inherited: Sequence[int] = ()) -> None:
+    ``inherited``: the lock descriptors that each child holds too. ``watch``: asked every half second while programs
+    run; once it answers with a sentence they are ended and ToolFailed says it.
+    """
+
+    def __init__(self, inherited: Sequence[int] = (), watch: Callable[[], str | None] | None = None) -> None:
         self._inherited = tuple(inherited)
+        self._watch = watch
 
-    def holding(self, *descriptors: int) -> Processes:
-        """The same, with further lock descriptors."""
-        return Processes(self._inherited + descriptors)
+    def watched(self, watch: Callable[[], str | None]) -> Processes:
+        """The same, ended where ``watch`` says so."""
+        return Processes(self._inherited, watch)
 
     @property
     def inherited(self) -> tuple[int, ...]:
@@ -206,12 +212,11 @@ class Processes:
         Raises ToolFailed where it cannot be started, exceeds ``timeout`` seconds or, with ``check``, exits non-zero.
         """
         with self._started([command], stdin=None if stdin is not None else _NO_STDIN) as (running,):
-            try:
-                output, _none = running.popen.communicate(input=stdin, timeout=timeout)
-            except subprocess.TimeoutExpired:
-                raise ToolFailed("%s took longer than %g s and was ended." % (command.title, timeout)) from None
-            if check and running.popen.returncode != 0:
-                raise _failure(running)
+            with _supervised([running], timeout, self._watch) as supervision:
+                output, _none = running.popen.communicate(input=stdin)
+                supervision.raise_if_ended()
+                if check and running.popen.returncode != 0:
+                    raise _failure(running)
             return Completed(output.decode("utf-8", "surrogateescape"), running.error_text())
 
     def stream(
@@ -234,7 +239,7 @@ class Processes:
             with self._started(after, stdin=None) as downstream:
                 with self._started(tap.chain if tap else (), stdin=None, last_output=tap and tap.output) as watching:
                     everything = [*upstream, *downstream, *watching]
-                    with _time_limit(everything, time_limit):
+                    with _supervised(everything, time_limit, self._watch):
                         came_from = upstream[-1].popen.stdout.fileno() if upstream else source
                         _pass_on(came_from, upstream, watching, downstream, sink)
                         _check([*upstream, *downstream])
@@ -423,33 +428,60 @@ class _Collector(threading.Thread):
                 return
 
 
-@contextmanager
-def _time_limit(running: Sequence[_Running], seconds: float | None) -> Iterator[None]:
-    """End all of ``running`` after ``seconds``, and say so."""
-    if seconds is None:
-        yield
-        return
-    expired = threading.Event()
+class _Supervision(threading.Thread):
+    """Ends programs that run too long or that the watch objects to, and remembers why."""
 
-    def end_all() -> None:
-        expired.set()
-        for one in running:
+    def __init__(
+        self, running: Sequence[_Running], seconds: float | None, watch: Callable[[], str | None] | None
+    ) -> None:
+        super().__init__(daemon=True)
+        self._running = running
+        self._seconds = seconds
+        self._watch = watch
+        self._is_over = threading.Event()
+        self._reason: str | None = None
+
+    def run(self) -> None:
+        until = None if self._seconds is None else time.monotonic() + self._seconds
+        while self._reason is None:
+            left = _WATCH_EVERY if until is None else max(0.0, until - time.monotonic())
+            if self._is_over.wait(min(left, _WATCH_EVERY) if self._watch else left):
+                return
+            if until is not None and time.monotonic() >= until:
+                self._reason = (
+                    "%s took longer than the limit of %g s and was ended; raise time_limit or find what holds it up."
+                    % (self._running[0].command.title, self._seconds)
+                )
+            elif self._watch is not None:
+                self._reason = self._watch()
+        for one in self._running:
             one.kill()
 
-    timer = threading.Timer(seconds, end_all)
-    timer.daemon = True
-    timer.start()
+    def stop(self) -> None:
+        self._is_over.set()
+        self.join()
+
+    def raise_if_ended(self) -> None:
+        if self._reason is not None:
+            raise ToolFailed(self._reason)
+
+
+@contextmanager
+def _supervised(
+    running: Sequence[_Running], seconds: float | None, watch: Callable[[], str | None] | None
+) -> Iterator[_Supervision]:
+    """Watch over ``running`` while the block lasts; its own reason wins over that of the programs it ended."""
+    supervision = _Supervision(running, seconds, watch)
+    if running and (seconds is not None or watch is not None):
+        supervision.start()
     try:
-        yield
+        yield supervision
     except ToolFailed:
-        if expired.is_set():
-            raise ToolFailed(
-                "%s took longer than the limit of %g s and was ended; raise time_limit or find what holds it up."
-                % (running[0].command.title, seconds)
-            ) from None
+        supervision.raise_if_ended()
         raise
     finally:
-        timer.cancel()
+        if supervision.is_alive():
+            supervision.stop()
 
 
 def _check(running: Sequence[_Running]) -> None:

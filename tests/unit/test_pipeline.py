@@ -117,6 +117,25 @@ def test_a_time_limit_ends_the_chain_and_says_so() -> None:
         collected([Command(("sleep", "60")), sh("cat")], time_limit=0.2)
 
 
+def test_a_single_command_has_a_time_limit_too() -> None:
+    with pytest.raises(ToolFailed, match=r"sleep took longer than the limit of 0.2 s"):
+        Processes().run(Command(("sleep", "60")), timeout=0.2)
+
+
+def test_a_watch_ends_the_chain_with_its_own_sentence(tmp_path: Path) -> None:
+    alarm = tmp_path / "alarm"
+
+    def watch() -> str | None:
+        return "The disk is filling up." if alarm.exists() else None
+
+    watched = Processes().watched(watch)
+    assert watched.run(Command(("echo", "calm"))).output == "calm\n"
+    with pytest.raises(ToolFailed, match=r"The disk is filling up\."):
+        watched.stream([sh("touch %s; sleep 60" % alarm), sh("cat")], lambda _piece: None)
+    with pytest.raises(ToolFailed, match=r"The disk is filling up\."):
+        watched.run(Command(("sleep", "60")))
+
+
 def test_secrets_are_blacked_out_of_error_output() -> None:
     with pytest.raises(ToolFailed) as caught:
         Processes().run(sh("echo password is hunter2 >&2; exit 1", secrets=("hunter2",)))
