@@ -381,10 +381,8 @@ class Stored:
         return {"%s.%s" % (table.schema, table.name): table.rows for table in self.taken.fingerprint.tables}
 
     def workspace(self, place: pathlib.Path) -> Folder:
-        """A directory for temporary files below ``place`` that other accounts may pass through, as a real one."""
-        work = pathlib.Path(tempfile.mkdtemp(dir="/tmp" if os.geteuid() == 0 else place, prefix="holdfast-test-work-"))
-        work.chmod(0o711)
-        return Folder.open(str(work))
+        """A fresh directory for temporary files below ``place``, which other accounts reach by its descriptor alone."""
+        return Folder.open(tempfile.mkdtemp(dir=place, prefix="work-"))
 
     def manifest(self) -> Manifest:
         """The backup as its manifest would describe it."""

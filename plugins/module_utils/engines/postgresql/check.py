@@ -43,7 +43,8 @@ def check_structure(
         _compare_contents(archive, contents, reader.text(recorded))
     stored = manifest.artifact("fingerprint")
     if stored is not None:
-        tables = _compare_fingerprint(archive, contents, _fingerprint(reader, stored))
+        roles = [role["name"] for role in manifest.properties.get("roles", [])]
+        tables = _compare_fingerprint(archive, contents, _fingerprint(reader, stored), roles)
         findings.append("Its table of contents names the rows of all %d tables of the fingerprint." % tables)
     return tuple(findings)
 
@@ -110,9 +111,9 @@ def _fingerprint(reader: ArtifactReader, stored: Artifact) -> Fingerprint:
         raise Damaged("The fingerprint %s cannot be read." % shown(stored.name), stored.name) from None
 
 
-def _compare_fingerprint(archive: Artifact, found: str, fingerprint: Fingerprint) -> int:
-    """How many tables were found, all of them."""
-    contents = read_contents(found, schemas={table.schema for table in fingerprint.tables})
+def _compare_fingerprint(archive: Artifact, found: str, fingerprint: Fingerprint, roles: list[str]) -> int:
+    """How many tables were found, all of them; ``roles``: the owners that may be named in the list."""
+    contents = read_contents(found, schemas={table.schema for table in fingerprint.tables}, roles=roles)
     data = {(entry.schema, entry.name) for entry in contents.of_kind("TABLE DATA")}
     for table in fingerprint.tables:
         if (as_printed(table.schema), as_printed(table.name)) not in data:

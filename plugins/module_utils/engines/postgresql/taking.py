@@ -63,6 +63,7 @@ def look(context: ServerContext) -> Facts:
 def take(context: ServerContext, writer: ArtifactWriter) -> Taken:
     """A consistent backup; after a clash with somebody's DDL it is tried again, at last as a single stream."""
     with context.session() as session:
+        check_visibility(session)
         server, size = server_of(session), _size(session)
     form = chosen_form(context.settings, size, encrypted=writer.is_encrypted)
     conflict: LockConflict | None = None

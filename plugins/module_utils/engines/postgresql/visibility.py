@@ -51,7 +51,7 @@ def _questions() -> dict[str, str]:
         "no SELECT on the tables": relation
         % "c.relkind IN ('r', 'p') AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT')",
         "no SELECT on the sequences": relation
-        % "c.relkind = 'S' AND NOT pg_catalog.has_sequence_privilege(c.oid, 'SELECT')",
+        % "c.relkind = 'S' AND NOT pg_catalog.has_table_privilege(c.oid, 'SELECT')",
         "row security hides rows of the tables": relation
         % "c.relkind IN ('r', 'p') AND pg_catalog.row_security_active(c.oid)",
         "no SELECT on the large objects": _HIDDEN_LARGE_OBJECTS,
