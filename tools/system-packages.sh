@@ -22,6 +22,7 @@ have_command pg_dump || [[ " ${missing[*]} " == *" postgresql "* ]] || missing+=
 have_command zstd || missing+=(zstd)
 have_command age || missing+=(age)
 have_command setfacl || missing+=(acl)
+have_command strace || missing+=(strace) # the order of writes, and kills between any two of them
 
 if [ ${#missing[@]} -eq 0 ]; then
     exit 0
@@ -34,7 +35,7 @@ fi
 if ! have_command apt-get || ! "${as_root[@]}" true 2> /dev/null; then
     cat >&2 << TEXT
 These system packages are missing and cannot be installed from here: ${missing[*]}
-(The names are Debian's. Elsewhere: the PostgreSQL server with its client tools, zstd, age, and setfacl.)
+(The names are Debian's. Elsewhere: the PostgreSQL server with its client tools, zstd, age, setfacl and strace.)
 On Debian or Ubuntu, run:  sudo apt-get install ${missing[*]}
 Then run make again.
 TEXT

@@ -16,6 +16,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -234,10 +235,13 @@ def test_listing_never_makes_a_writer_fail(location, repository):
     folder = folder_of(location)
     add_backup(repository)
     shutil.copytree(folder / repository.entries(SHOP)[0].id, folder / ".work-20261120T063000Z-3f9a1c")
-    watcher = subprocess.Popen(["flock", "--shared", str(folder / ".lock"), "sleep", "0.15"], stdin=subprocess.DEVNULL)
+    watching = os.open(folder / ".lock", os.O_RDONLY)
+    fcntl.flock(watching, fcntl.LOCK_SH)
+    done_looking = threading.Timer(0.1, os.close, [watching])
+    done_looking.start()
     with repository.writing(SHOP, 0):
         pass
-    watcher.wait()
+    done_looking.join()
 
 
 def test_two_sources_are_written_at_once(repository):

@@ -76,8 +76,11 @@ def is_same_file(folder: Folder, name: str, descriptor: int) -> bool:
     """Whether ``name`` in ``folder`` is still the file or directory that ``descriptor`` has open."""
     try:
         return os.path.samestat(folder.stat(name), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+    except OSError as reason:
+        # ESTALE is what NFS says of an open file that another host removed.
+        if reason.errno in (errno.ENOENT, errno.ESTALE):
+            return False
+        raise
 
 
 def _lock_file(database: Folder) -> int:
