@@ -110,7 +110,7 @@ def assert_one_sentence(result, *words):
         assert word in message
 
 
-@pytest.mark.parametrize("number", range(len(CASES)), ids=["%s %s" % (module, given) for module, given, _ in CASES])
+@pytest.mark.parametrize("number", range(len(CASES)), ids=["%s %s" % case[:2] for case in CASES])
 def test_wrong_input_gets_one_sentence(played, number):
     assert_one_sentence(played.results[number], *CASES[number][2])
 
