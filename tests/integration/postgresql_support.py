@@ -218,6 +218,11 @@ class Server:
         """The path of an installed client program."""
         return os.path.join(self._clients, tool)
 
+    def hand_over(self, path: pathlib.Path) -> None:
+        """Give a file or directory to the account that the server runs as."""
+        account = pwd.getpwnam(account_name())
+        os.chown(path, account.pw_uid, account.pw_gid)
+
     @contextmanager
     def standby(self) -> Iterator[Server]:
         """A second server that follows this one, while the block lasts."""
@@ -425,3 +430,15 @@ def take(
     with Folder.open(str(place.parent)) as workspace:
         taken = engine.take(writer_into(place, compression, recipients), workspace)
     return Stored(taken, Folder.open(str(place)))
+
+
+def restore_by_hand(server: Server, stored: Stored) -> None:
+    """Run the commands of the manifest with a shell, in a copy of the backup that the account may read."""
+    copy = server.base / "by-hand"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(stored.folder.path, copy)
+    for path in [copy, *copy.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    environment = {"PGHOST": server.socket, "PATH": os.path.dirname(server.client("psql")) + ":" + os.environ["PATH"]}
+    for command in stored.taken.restore_by_hand:
+        run("/bin/sh", "-e", "-c", "cd %s; %s" % (copy, command), environment=environment)

@@ -17,11 +17,10 @@ from ansible_collections.holdfast.db.plugins.module_utils.errors import BadInput
 from ansible_collections.holdfast.db.plugins.module_utils.model import Connection
 from integration.postgresql_support import (
     Server,
-    Stored,
     account_name,
     database_fixture,  # noqa: F401
     park_fixture,  # noqa: F401
-    run,
+    restore_by_hand,
     running_server,
     server_fixture,  # noqa: F401
     system_programs,
@@ -297,7 +296,7 @@ def test_any_name_is_taken_and_restored_by_hand(
         assert stored.taken.fingerprint.tables[0].rows == 2
         assert stored.taken.fingerprint.tables[0].name == name
         assert server.engine(name).check_structure(stored.manifest(), stored.reader(), stored.workspace(tmp_path))
-        by_hand(elsewhere, stored)
+        restore_by_hand(elsewhere, stored)
         assert described(elsewhere, name) == described(server, name)
         copied = f"SELECT {quoted} IS NULL, {quoted} FROM {quoted}.{quoted} ORDER BY 1"
         assert elsewhere.psql(copied, name) == server.psql(copied, name)
@@ -314,7 +313,7 @@ def test_directories_are_restored_by_hand(
     server.psql("CREATE TABLE t AS SELECT generate_series(1, 100) AS a", database)
     stored = take(server.engine(database, form="directory"), tmp_path / "backup")
     subprocess.run(["sha256sum", "-c", "--quiet", "dump.sha256"], cwd=tmp_path / "backup", check=True)
-    by_hand(elsewhere, stored)
+    restore_by_hand(elsewhere, stored)
     assert elsewhere.psql("SELECT count(*) FROM t", database) == "100"
 
 
@@ -351,13 +350,13 @@ def test_roles_come_back_as_they_were(server: Server, elsewhere: Server, databas
     try:
         stored = take(server.engine(database), tmp_path / "backup")
         assert "geheim" not in stored.text("roles") and "SCRAM" not in stored.text("roles")
-        by_hand(elsewhere, stored)
+        restore_by_hand(elsewhere, stored)
         assert elsewhere.psql(about) == server.psql(about)
         assert "hf_stranger" not in elsewhere.psql(listed)
         assert elsewhere.psql(listed).count("\n") == 6
         # Once more over roles that are there and were changed meanwhile: they stay as they are.
         elsewhere.psql('ALTER ROLE hf_group NOCREATEDB; DROP DATABASE "%s"' % database)
-        by_hand(elsewhere, stored)
+        restore_by_hand(elsewhere, stored)
         assert elsewhere.psql("SELECT rolcreatedb FROM pg_roles WHERE rolname = 'hf_group'") == "f"
     finally:
         for one in (server, elsewhere):
@@ -375,20 +374,6 @@ def elsewhere_fixture(server: Server) -> Iterator[Server]:
         yield other
 
 
-def by_hand(server: Server, stored: Stored) -> None:
-    """Run the commands of the manifest with a shell, in a copy of the backup that the account may read."""
-    copy = server.base / "by-hand"
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(stored.folder.path, copy)
-    for directory, _names, files in os.walk(copy):
-        os.chmod(directory, 0o755)
-        for name in files:
-            os.chmod(os.path.join(directory, name), 0o644)
-    environment = {"PGHOST": server.socket, "PATH": os.path.dirname(server.client("psql")) + ":" + os.environ["PATH"]}
-    for command in stored.taken.restore_by_hand:
-        run("/bin/sh", "-e", "-c", "cd %s; %s" % (copy, command), environment=environment)
-
-
 def described(server: Server, name: str) -> str:
     """The properties of a database, as text that does not depend on its server."""
     text = "'%s'" % name.replace("'", "''")
@@ -398,7 +383,8 @@ def described(server: Server, name: str) -> str:
         datistemplate, shobj_description(d.oid, 'pg_database'),
         (SELECT json_agg(row_to_json(s)) FROM (
          SELECT pg_get_userbyid(grantor) AS by,
-         CASE grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(grantee) END AS to, privilege_type, is_grantable FROM aclexplode(datacl) ORDER BY 1, 2, 3) AS s),
+         CASE grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(grantee) END AS to, privilege_type, is_grantable
+         FROM aclexplode(datacl) ORDER BY 1, 2, 3) AS s),
         (SELECT json_agg(row_to_json(s)) FROM (
          SELECT CASE setrole WHEN 0 THEN 'all' ELSE pg_get_userbyid(setrole) END AS who, setconfig
          FROM pg_db_role_setting WHERE setdatabase = d.oid ORDER BY 1) AS s)
