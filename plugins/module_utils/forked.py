@@ -97,7 +97,8 @@ def _run_child(
     """Drop every right that ``account`` lacks, work, report, and never return into the caller's code."""
     try:
         # A handler of our caller's would only run once a long call into a library is over.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for one in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(one, signal.SIG_DFL)
         die_with(pid)()
         if prepare is not None:
             prepare()

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -148,17 +150,32 @@ def test_what_a_user_may_not_read_or_write_is_said_in_one_sentence(place, open_f
         os.chmod(shop, mode)
         return call_as(stranger, verb)
 
-    engine = engine_for(shop)
+    engine, order = engine_for(shop), kept.order()
     with pytest.raises(BadInput, match="cannot be read"):
         act(0o600, lambda _parent: engine.look())
     with pytest.raises(Refused, match="may not write into"):
         act(0o644, lambda _parent: engine.look())
     with pytest.raises(Refused, match="may not write into"):
-        act(0o644, lambda _parent: engine.preflight(kept.order()))
+        act(0o644, lambda _parent: engine.preflight(order))
     execute(shop, "PRAGMA journal_mode = delete")
     os.chmod(open_folder, 0o777)
     with pytest.raises(Refused, match="cannot be written"):
-        act(0o644, lambda _parent: engine.preflight(kept.order()))
+        act(0o644, lambda _parent: engine.preflight(order))
+
+
+@as_root
+def test_root_does_not_follow_a_link_that_a_stranger_has_laid(tmp_path, open_folder):
+    stranger = account_named("nobody")
+    secret = make_shop(tmp_path / "secret.db")
+    (open_folder / "home").mkdir()
+    for link, to in ((open_folder / "home" / "shop.db", secret), (open_folder / "data", tmp_path)):
+        os.symlink(to, link)
+        os.chown(link, stranger.uid, stranger.gid, follow_symlinks=False)
+    for path in (open_folder / "home" / "shop.db", open_folder / "data" / "secret.db"):
+        with pytest.raises(Refused, match="name the file itself"):
+            engine_for(path).look()
+    os.chown(open_folder / "data", 0, 0, follow_symlinks=False)
+    engine_for(open_folder / "data" / "secret.db").look()
 
 
 # Room
@@ -179,19 +196,22 @@ def test_a_full_workspace_is_refused_before_anything_starts(tmp_path):
 @as_root
 def test_a_workspace_that_fills_up_meanwhile_fails_the_backup_cleanly(tmp_path):
     shop = make_shop(tmp_path / "shop.db", filler=40000)
-    # The header claims less than there is once the writer has gone on, so the check beforehand passes.
     with small_disk(tmp_path / "small", os.path.getsize(shop) + (3 << 20)) as small:
         place = Place(small)
-        engine = engine_for(shop)
-        original = engine._copy_live
+        holder = sqlite3.connect(shop, isolation_level=None, check_same_thread=False)
+        holder.execute("BEGIN EXCLUSIVE")
 
-        def fill_first(*arguments):
-            (small / "filler").write_bytes(bytes(4 << 20))
-            return original(*arguments)
+        def fill_and_let_go():
+            with suppress(OSError):
+                (small / "filler").write_bytes(bytes(8 << 20))
+            holder.execute("ROLLBACK")
 
-        engine._copy_live = fill_first
+        # The check of the room is over when the backup waits for the lock.
+        timer = threading.Timer(1.0, fill_and_let_go)
+        timer.start()
         with pytest.raises(ToolFailed, match="space"):
-            place.take(shop, engine)
+            place.take(shop)
+        timer.join()
         assert os.listdir(place.space) == []
 
 
@@ -261,7 +281,7 @@ def test_our_memory_stays_flat_with_200_megabytes(tmp_path):
     base = connect(shop)
     base.execute("PRAGMA synchronous = off")
     base.execute(
-        "WITH RECURSIVE n (i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n LIMIT 50000)"
+        "WITH RECURSIVE n (i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n LIMIT 60000)"
         " INSERT INTO filler SELECT i, hex(randomblob(2000)) FROM n"
     )
     base.close()
@@ -347,7 +367,7 @@ def interrupt(place, shop, new=None):
     return os.getxattr(shop, "user.holdfast.intent")
 
 
-def test_where_the_file_system_keeps_no_attributes_the_marker_lies_beside(place, tmp_path, monkeypatch):
+def test_where_the_file_system_keeps_no_attributes_the_marker_lies_beside(place, tmp_path):
     shop = make_shop(tmp_path / "shop.db")
     # Too much for the attributes of any common file system.
     marker = a_marker(request="r" * 100000)

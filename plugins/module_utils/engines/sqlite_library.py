@@ -91,7 +91,7 @@ def copy_now(
     """Copy the present content of ``source`` and return a moment after which nothing that it holds was committed.
 
     The whole copy sees one read transaction, so writers going on in WAL mode do not matter, and in rollback mode
-    they wait. ``while_held`` runs while that transaction is open. Raises Busy after ``lock_wait`` seconds.
+    they wait. ``while_held`` runs while that transaction is open. After ``lock_wait`` seconds: OperationalError.
     """
     source.execute("BEGIN")
     try:
@@ -112,7 +112,7 @@ def deadline(seconds: float) -> Callable[[int, int, int], None]:
 
     def look_at_clock(status: int, _remaining: int, _total: int) -> None:
         if status in _BUSY and time.monotonic() >= until:
-            raise Busy("locked")
+            raise library().OperationalError("database is locked")
 
     return look_at_clock
 
@@ -123,16 +123,12 @@ def in_words(path: str, doing: str) -> Iterator[None]:
     sqlite3 = library()
     try:
         yield
-    except (Busy, sqlite3.OperationalError) as reason:
-        if not isinstance(reason, Busy) and "locked" not in str(reason):
-            raise _explained(path, doing, reason) from None
-        if str(reason) not in ("locked", "database is locked", "database table is locked", "locking protocol"):
-            raise
-        raise Busy(
-            "The database %s could not be %s: others kept it locked for as long as lock_wait allows; try again when"
-            " there is less to do, stop the application, or raise lock_wait." % (shown(path), doing)
-        ) from None
     except (sqlite3.Error, sqlite3.Warning, UnicodeError) as reason:
+        if isinstance(reason, sqlite3.OperationalError) and "locked" in str(reason):
+            raise Busy(
+                "The database %s could not be %s: others kept it locked for as long as lock_wait allows; try again when"
+                " there is less to do, stop the application, or raise lock_wait." % (shown(path), doing)
+            ) from None
         raise _explained(path, doing, reason) from None
 
 
