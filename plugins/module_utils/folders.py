@@ -168,6 +168,7 @@ class Folder:
         except FileNotFoundError:
             return
         with folder:
+            folder.take_over()
             for entry in folder.names():
                 folder.remove_entry(entry)
         os.rmdir(name, dir_fd=self.descriptor)
@@ -213,6 +214,16 @@ class Folder:
         is_only_here = stat.S_ISDIR(status.st_mode) or status.st_nlink == 1
         if status.st_uid == 0 and is_only_here:
             os.fchown(descriptor, *self.owner)
+
+    def take_over(self) -> None:
+        """Make a directory that somebody else filled, or closed, removable for us.
+
+        Root in a service may have no capability but those for changing owners and for reading.
+        """
+        if not self.is_writable():
+            if os.geteuid() == 0:
+                os.fchown(self.descriptor, 0, 0)
+            os.fchmod(self.descriptor, 0o700)
 
     def _shown(self, name: str) -> str:
         return shown(os.path.join(self.path, name))

@@ -124,6 +124,22 @@ def test_a_file_of_the_system_linked_into_the_repository_keeps_its_owner(place):
     assert (place / "secret").read_text() == "root's"
 
 
+def test_root_with_few_capabilities_clears_what_a_database_user_left(place):
+    """A service may hold no right to write into other users' directories, and such a one filled the dump's."""
+    path = place / "repository"
+    with contextlib.closing(make_repository(path)) as repository:
+        backup_id = add_backup(repository)
+        dump = folder_of(path) / backup_id / "dump"
+        dump.mkdir(mode=0o700)
+        (dump / "toc.dat").write_text("")
+        for one in (dump, dump / "toc.dat"):
+            os.chown(one, NOBODY.uid, NOBODY.gid)
+        few = ["setpriv", "--bounding-set=-all,+chown,+dac_read_search,+setuid,+setgid"]
+        assert start("remove", path, backup_id, prefix=few).communicate()[0] == ""
+        assert repository.entries(SHOP) == ()
+        assert not list(folder_of(path).glob(".del-*"))
+
+
 # ---- the wrong user ----
 
 

@@ -124,6 +124,7 @@ def test_a_manifest_that_says_something_impossible_is_damaged(path, value):
         decode_manifest(json.dumps(data).encode(), "/srv/x/manifest.json")
     assert str(caught.value).startswith('"/srv/x/manifest.json" has no valid ')
     assert caught.value.artifact == "manifest.json"
+    assert schema_errors(data), "the published schema allows what the reader refuses"
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"format": NaN}', b"[" * 100_000])

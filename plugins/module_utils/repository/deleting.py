@@ -50,14 +50,12 @@ def clear_leftovers(database: Folder, own_work: str | None) -> None:
     ``own_work``: the id that the caller is writing itself, if any.
     """
     for name in database.names():
-        if not database.is_directory(name):
-            continue
-        if name.startswith(DELETED_PREFIX) and is_id(name[len(DELETED_PREFIX) :]):
-            _finish_removal(database, name[len(DELETED_PREFIX) :])
-        elif name.startswith(WORK_PREFIX) and is_id(name[len(WORK_PREFIX) :]):
-            backup_id = name[len(WORK_PREFIX) :]
-            if backup_id != own_work:
-                _bury(database, backup_id)
+        for prefix, finish in ((DELETED_PREFIX, _finish_removal), (WORK_PREFIX, _bury)):
+            backup_id = name[len(prefix) :]
+            is_leftover = name.startswith(prefix) and is_id(backup_id) and backup_id != own_work
+            # A link of such a name is not ours.
+            if is_leftover and database.is_directory(name):
+                finish(database, backup_id)
     _sweep(database)
 
 

@@ -61,13 +61,14 @@ class DirectoryWriting(Writing):
         self.lock = lock
         self._database = database
         self._own_work: str | None = None
+        self._is_tidy = False
 
     @contextmanager
     def begin(self, attempt: Attempt) -> Iterator[Work]:
         """See base.py. Whatever ends the block other than an Exception counts as an interruption."""
         checked_id(attempt.id)
         with explained("Starting a backup in", self._database.path):
-            clear_leftovers(self._database, self._own_work)
+            self._tidy()
             folder = _make_work(self._database, attempt)
         self._own_work = attempt.id
         with folder:
@@ -91,7 +92,7 @@ class DirectoryWriting(Writing):
         if backup_id == self._own_work:
             raise RepositoryError("The backup %s is being written by this very run." % backup_id)
         with explained("Removing from", self._database.path):
-            clear_leftovers(self._database, self._own_work)
+            self._tidy()
             remove_backup(self._database, self.source, backup_id)
 
     def set_pinned(self, backup_id: str, *, pinned: bool) -> None:
@@ -101,6 +102,12 @@ class DirectoryWriting(Writing):
     def acknowledge(self, backup_id: str) -> None:
         """See base.py; raises NotFound where there is no such backup."""
         self._write_marks(backup_id, replace(self._marks(backup_id), acknowledged=True))
+
+    def _tidy(self) -> None:
+        """Clear what dead writers left, once: nobody else leaves anything while we hold the lock."""
+        if not self._is_tidy:
+            clear_leftovers(self._database, self._own_work)
+            self._is_tidy = True
 
     def _marks(self, backup_id: str) -> Marks:
         if not self._database.has(checked_id(backup_id)):
@@ -112,15 +119,17 @@ class DirectoryWriting(Writing):
             write_marks(self._database, backup_id, marks)
 
     def _give_up(self, work: DirectoryWork, attempt: Attempt, status: str, reason: BaseException) -> None:
-        """Remove the work and record why. The reason matters most: trouble while recording it is left to the next
-        run, which finds the folder and clears it."""
+        """Remove the work and record why.
+
+        The reason matters most: trouble while recording it is left to the next run, which finds the folder.
+        """
         if work.is_published:
             return
         failed = replace(attempt, finished=datetime.now(timezone.utc), error=_sentence(reason))
         try:
             remove_work(self._database, work.id, failed, status)
         except OSError:
-            return
+            self._is_tidy = False
 
 
 def sync_tree(folder: Folder) -> None:
