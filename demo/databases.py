@@ -97,15 +97,17 @@ class SQLiteShop:
         self.add(rows)
 
     def add(self, rows: Mapping[str, Sequence[Row]]) -> None:
-        with closing(sqlite3.connect(self.path)) as connection, connection:
+        with closing(sqlite3.connect(self.path)) as connection:
             for table in rows:
                 marks = ", ".join("?" * len(rows[table][0]))
                 connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows[table])
+            connection.commit()
 
     def harm(self) -> None:
-        with closing(sqlite3.connect(self.path)) as connection, connection:
+        with closing(sqlite3.connect(self.path)) as connection:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute(self.accident)
+            connection.commit()
 
     def contents(self) -> Contents:
         with closing(sqlite3.connect(self.path)) as connection:

@@ -16,9 +16,10 @@ from playing import Stage
 
 def test_the_examples_show_what_backup_info_lists(tmp_path: pathlib.Path) -> None:
     shop = tmp_path / "shop.db"
-    with closing(sqlite3.connect(shop)) as connection, connection:
+    with closing(sqlite3.connect(shop)) as connection:
         connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
         connection.execute("INSERT INTO orders VALUES (1), (2)")
+        connection.commit()
     place = {"repository": str(tmp_path / "backups"), "database": str(shop), "engine": "sqlite"}
     backup = {"name": "Back up", "holdfast.db.backup": {**place, "init": True, "pinned": True}}
     examples = yaml.safe_load(backup_table.EXAMPLES.replace("/var/backups/holdfast", str(tmp_path / "backups")))

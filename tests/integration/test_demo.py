@@ -180,9 +180,10 @@ def test_the_commands_at_the_end_work_as_they_are_printed(told: tuple[Clone, str
     clone, output = told
     commands = TYPED.findall(output[output.index("What to try next") :])
     assert len(commands) == 6
-    with closing(sqlite3.connect(clone.shop)) as connection, connection:
+    with closing(sqlite3.connect(clone.shop)) as connection:
         connection.execute("DELETE FROM order_lines")
         connection.execute("DELETE FROM orders WHERE id % 2")
+        connection.commit()
     status, printed = clone.run("bash", "-euxc", "\n".join(commands))
     assert status == 0, printed
     assert clone.count("orders") == ORDERS
