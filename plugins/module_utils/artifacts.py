@@ -24,6 +24,7 @@ from .model import Artifact, Compression
 from .pipeline import PIECE, Command, Processes, SecretFile, Tap
 
 INDEX_LIMIT = 64 << 20
+_WORTH_COMPRESSING = 64 << 10
 _HASHERS = 2
 
 
@@ -94,9 +95,34 @@ class ArtifactWriter:
         in the returned Tap's ``output``. Raises ToolFailed, also where the repository's disk is full; what was
         written so far is gone then, so that the tool can be run once more.
         """
-        compress, decompress = _compression_commands(self.compression)
+        return self._store(name, role, chain, self.compression, source=source, tap=tap)
+
+    def text(self, name: str, role: str, content: str) -> Artifact:
+        """Store a text that is already in memory; a short one is left uncompressed, for starting zstd costs more."""
+        data = content.encode("utf-8", "surrogateescape")
+        compression = self.compression if len(data) >= _WORTH_COMPRESSING else Compression("none")
+        descriptor = os.memfd_create("holdfast-text")
+        try:
+            with os.fdopen(os.dup(descriptor), "wb") as stream:
+                stream.write(data)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            return self._store(name, role, (), compression, source=descriptor)[0]
+        finally:
+            os.close(descriptor)
+
+    def _store(
+        self,
+        name: str,
+        role: str,
+        chain: Sequence[Command],
+        compression: Compression,
+        *,
+        source: int | None = None,
+        tap: Sequence[Command] = (),
+    ) -> tuple[Artifact, Tap | None]:
+        compress, decompress = _compression_commands(compression)
         watching = Tap([*decompress, *tap]) if tap else None
-        encoding = _encodings(self.compression, self._recipients)
+        encoding = _encodings(compression, self._recipients)
         stored = "".join([name, *("." + _SUFFIX[one] for one in encoding)])
         descriptor = self._folder.create_file(stored)
         try:
@@ -118,17 +144,6 @@ class ArtifactWriter:
         finally:
             os.close(descriptor)
         return Artifact(stored, role, "file", file.size, file.sha256, encoding), watching
-
-    def text(self, name: str, role: str, content: str) -> Artifact:
-        """Store a text that is already in memory."""
-        descriptor = os.memfd_create("holdfast-text")
-        try:
-            with os.fdopen(os.dup(descriptor), "wb") as stream:
-                stream.write(content.encode("utf-8", "surrogateescape"))
-            os.lseek(descriptor, 0, os.SEEK_SET)
-            return self.stream(name, role, (), source=descriptor)[0]
-        finally:
-            os.close(descriptor)
 
     @contextmanager
     def directory(self, name: str, role: str, account: Account | None) -> Iterator[DirectoryBeingWritten]:

@@ -64,6 +64,18 @@ def test_a_stream_comes_back_as_it_was(folder: Folder, kind: str, suffix: str) -
     ArtifactReader(folder, Processes()).check(artifact)
 
 
+def test_a_short_text_is_not_worth_starting_zstd_for_and_a_long_one_is(folder: Folder, key) -> None:
+    reader = ArtifactReader(folder, Processes(), Identity(file=key[0]))
+    for text, plain, secret in [
+        ("f\u00fcnf", ("t1",), ("t2", "age")),
+        ("x" * 70_000, ("t3", "zst"), ("t4", "zst", "age")),
+    ]:
+        for words, recipients in [(plain, ()), (secret, (key[1],))]:
+            artifact = writer(folder, recipients=recipients).text(words[0], "note", text)
+            assert artifact.name == ".".join(words)
+            assert reader.text(artifact) == text
+
+
 @pytest.mark.parametrize("kind", ["zstd", "none"])
 def test_an_encrypted_stream_needs_the_identity(folder: Folder, key, kind: str, tmp_path: Path) -> None:
     artifact, tap = writer(folder, kind, (key[1],)).stream("dump", "dump", [PRODUCER], tap=[Command(("wc", "-c"))])
