@@ -194,6 +194,24 @@ def statuses(repository):
     return [(entry.id, entry.status) for entry in repository.entries(SHOP)]
 
 
+def test_making_a_repository_can_be_killed_after_each_single_step(tmp_path):
+    for call in ("/^mkdir", "fchmod", "fsync", "/^rename"):
+        for number in range(1, 10):
+            path = tmp_path / "new"
+            inject = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call]
+            inject += ["-e", "inject=%s:signal=KILL:when=%d" % (call, number)]
+            with start("init", path, prefix=inject) as process:
+                said = process.communicate()[0].strip()
+            with contextlib.closing(make_repository(path)) as repository:
+                assert said in ("", repository.id)
+                assert os.listdir(path) == ["holdfast.json"]
+                add_backup(repository)
+            shutil.rmtree(path)
+            if process.returncode == 0:
+                assert number > 1, "the call %s was never made" % call
+                break
+
+
 # ---- locks ----
 
 
