@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from ansible_collections.holdfast.db.plugins.module_utils.pipeline import Proces
 from integration.sqlite_support import (
     JOURNALS,
     TOTAL,
+    Holder,
     Place,
     a_marker,
     connect,
@@ -198,7 +198,7 @@ def test_a_workspace_that_fills_up_meanwhile_fails_the_backup_cleanly(tmp_path):
     shop = make_shop(tmp_path / "shop.db", filler=40000)
     with small_disk(tmp_path / "small", os.path.getsize(shop) + (3 << 20)) as small:
         place = Place(small)
-        holder = sqlite3.connect(shop, isolation_level=None, check_same_thread=False)
+        holder = Holder(shop)
         holder.execute("BEGIN EXCLUSIVE")
 
         def fill_and_let_go():
@@ -212,6 +212,7 @@ def test_a_workspace_that_fills_up_meanwhile_fails_the_backup_cleanly(tmp_path):
         with pytest.raises(ToolFailed, match="space"):
             place.take(shop)
         timer.join()
+        holder.close()
         assert os.listdir(place.space) == []
 
 
@@ -294,11 +295,10 @@ def test_our_memory_stays_flat_with_200_megabytes(tmp_path):
 
 def test_a_time_limit_ends_the_work(place, tmp_path):
     shop = make_shop(tmp_path / "shop.db")
-    holder = connect(shop)
-    holder.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(HoldfastError, match="limit"):
-        place.take(shop, time_limit=0.5, lock_wait=60.0)
-    holder.close()
+    with Holder(shop) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(HoldfastError, match="limit"):
+            place.take(shop, time_limit=0.5, lock_wait=60.0)
     assert os.listdir(place.space) == []
 
 

@@ -27,6 +27,7 @@ from ansible_collections.holdfast.db.plugins.module_utils.pipeline import Proces
 from integration.sqlite_support import (
     JOURNALS,
     TOTAL,
+    Holder,
     Place,
     a_marker,
     connect,
@@ -147,11 +148,10 @@ def test_an_empty_database_is_empty_until_it_has_an_object(tmp_path):
     assert engine_for(path).target().is_empty
     execute(path, "CREATE TABLE t (x); DROP TABLE t")
     assert engine_for(path).target().is_empty
-    holder = connect(path)
-    holder.execute("PRAGMA journal_mode = wal")
-    holder.execute("CREATE TABLE t (x)")
-    assert not engine_for(path).target().is_empty
-    holder.close()
+    with Holder(path) as holder:
+        holder.execute("PRAGMA journal_mode = wal")
+        holder.execute("CREATE TABLE t (x)")
+        assert not engine_for(path).target().is_empty
     assert not engine_for(path).target().is_empty
 
 
@@ -344,11 +344,10 @@ def test_another_page_size_goes_into_a_target_in_rollback_mode(place, tmp_path, 
     for page_size in (1024, 16384):
         other = make_shop(tmp_path / ("other-%d.db" % page_size), page_size=page_size)
         execute(other, "DELETE FROM account")
-        holder = connect(other)
-        holder.execute("SELECT * FROM account").fetchall()
-        place.restore(other, kept.order(), safety=True)
-        assert holder.execute("SELECT sum(balance) FROM account").fetchone() == (TOTAL,)
-        holder.close()
+        with Holder(other) as holder:
+            holder.execute("SELECT * FROM account")
+            place.restore(other, kept.order(), safety=True)
+            assert holder.execute("SELECT sum(balance) FROM account") == [(TOTAL,)]
         assert sum_of(other) == TOTAL
 
 

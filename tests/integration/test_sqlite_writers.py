@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -12,10 +13,11 @@ from ansible_collections.holdfast.db.plugins.module_utils.errors import Busy, Re
 from integration.sqlite_support import (
     JOURNALS,
     TOTAL,
+    Holder,
     Place,
     acknowledged,
-    connect,
     engine_for,
+    execute,
     make_shop,
     rows_of,
     sum_of,
@@ -85,48 +87,59 @@ def test_readers_in_wal_mode_go_on_while_the_safety_backup_is_published(place, t
     shop = make_shop(tmp_path / "shop.db", "wal")
     kept = place.take(shop)
     seen = []
-    reader = connect(shop)
-    place.restore(shop, kept.order(), safety=lambda: seen.append(reader.execute("SELECT sum(balance) FROM account")))
-    assert seen[0].fetchone() == (TOTAL,)
-    reader.close()
+    with Holder(shop) as reader:
+        place.restore(
+            shop, kept.order(), safety=lambda: seen.extend(reader.execute("SELECT sum(balance) FROM account"))
+        )
+    assert seen == [(TOTAL,)]
 
 
 def test_a_lock_that_is_never_given_up_ends_the_backup_at_its_deadline(place, tmp_path):
     shop = make_shop(tmp_path / "shop.db", "delete")
-    holder = connect(shop)
-    holder.execute("BEGIN EXCLUSIVE")
-    began = time.monotonic()
-    with pytest.raises(Busy, match="lock_wait"):
-        place.take(shop, lock_wait=0.5)
-    assert time.monotonic() - began < 5
-    holder.close()
+    with Holder(shop) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        with pytest.raises(Busy, match="lock_wait"):
+            place.take(shop, lock_wait=0.5)
+        assert time.monotonic() - began < 5
+
+
+def test_a_lock_that_is_given_up_in_time_only_delays_the_backup(place, tmp_path):
+    shop = make_shop(tmp_path / "shop.db", "delete")
+    with Holder(shop) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        timer = threading.Timer(0.5, holder.execute, ["ROLLBACK"])
+        timer.start()
+        began = time.monotonic()
+        place.take(shop, lock_wait=20.0)
+        assert time.monotonic() - began > 0.4
+        timer.join()
 
 
 def test_a_lock_that_is_never_given_up_ends_the_restore_at_its_deadline(place, shop):
     kept = place.take(shop)
-    holder = connect(shop)
-    holder.execute("BEGIN IMMEDIATE")
-    began = time.monotonic()
-    with pytest.raises(Busy, match="lock_wait"):
-        place.restore(shop, kept.order(), safety=True, lock_wait=0.5)
-    assert time.monotonic() - began < 8
-    holder.close()
+    with Holder(shop) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        with pytest.raises(Busy, match="lock_wait"):
+            place.restore(shop, kept.order(), safety=True, lock_wait=0.5)
+        assert time.monotonic() - began < 8
     assert sum_of(shop) == TOTAL
     assert engine_for(shop).target().unfinished is None
 
 
-def test_a_reader_that_never_ends_stops_the_restore_in_rollback_mode_only(place, shop, tmp_path):
+def test_a_reader_that_never_ends_stops_the_restore_in_rollback_mode_only(place, shop):
     kept = place.take(shop)
-    reader = connect(shop)
-    reader.execute("BEGIN")
-    reader.execute("SELECT * FROM account").fetchone()
-    if rows_of(shop, "PRAGMA journal_mode") == [("wal",)]:
-        place.restore(shop, kept.order(), safety=True, lock_wait=0.5)
-        assert reader.execute("SELECT count(*) FROM account").fetchone() == (50,)
-    else:
-        with pytest.raises(Busy, match="lock_wait"):
+    with Holder(shop) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM account")
+        if reader.execute("PRAGMA journal_mode") == [("wal",)]:
+            execute(shop, "DELETE FROM account WHERE id > 9")
             place.restore(shop, kept.order(), safety=True, lock_wait=0.5)
-    reader.close()
+            assert reader.execute("SELECT count(*) FROM account") == [(50,)]
+        else:
+            with pytest.raises(Busy, match="lock_wait"):
+                place.restore(shop, kept.order(), safety=True, lock_wait=0.5)
     assert sum_of(shop) == TOTAL
 
 

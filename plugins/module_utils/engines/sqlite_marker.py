@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import RestoreFailed, shown
+from ..errors import BadInput, RestoreFailed, shown
 from ..model import Marker
 
 RESTORED = "restored"
@@ -54,17 +54,20 @@ def read_marker(path: str) -> Marker | None:
     data = _read(path, RESTORED)
     try:
         return None if data is None else Marker.from_json(data)
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, BadInput):
         return None
 
 
 def read_intent(path: str) -> Intent | None:
-    """The intent of a swap that did not come to its end; None where there is none."""
+    """The intent of a swap that did not come to its end; None where there is none.
+
+    One that cannot be understood fits no content, so that a person has to decide.
+    """
     data = _read(path, INTENT)
     try:
         return None if data is None else Intent.from_json(data)
-    except (KeyError, TypeError, ValueError):
-        return None
+    except (AttributeError, KeyError, TypeError, ValueError, BadInput):
+        return Intent("", "", Marker(declared="", at=""))
 
 
 def write_note(descriptor: int, path: str, word: str, data: Mapping[str, Any] | None) -> None:
@@ -94,9 +97,12 @@ def hidden_name(path: str) -> str:
 
 
 def _read(path: str, word: str) -> Any:
+    """The note as it was written, an empty text where it is no JSON, None where there is none."""
     try:
         return json.loads(os.getxattr(path, _ATTRIBUTE + word))
-    except (OSError, ValueError):
+    except ValueError:
+        return ""
+    except OSError:
         return _read_beside(os.stat(path), path).get(word)
 
 
