@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import pathlib
+import tempfile
 
-from measuring import Contestant, interleaved
+from measuring import Contestant, interleaved, shell
 from ours import Collection
 from report import Row, limit_row, plain_row
 
@@ -21,8 +22,7 @@ def rows(collection: Collection, sample: pathlib.Path, work: pathlib.Path, backu
     sources = max(backups // 500, 1)
     counts = {"few": backups // 10, "many": backups}
     for size, count in counts.items():
-        told = {"sample": str(sample), "repository": str(work / size), "sources": sources, "each": count // sources}
-        collection.work("fill", told)
+        _fill(collection, sample, work / size, sources, count // sources)
     contestants = {
         f"{verb} {size}": _asking(collection, verb, work / size) for verb in _VERBS for size in ("few", "many")
     }
@@ -37,6 +37,16 @@ def rows(collection: Collection, sample: pathlib.Path, work: pathlib.Path, backu
         found.append(limit_row(PART, f"{words}, {backups:,} backups", many.median, _LIMIT, against=growth))
         found.append(plain_row(PART, f"{words}, {backups:,} backups, memory", many.highest("memory"), unit="MiB"))
     return found
+
+
+def _fill(collection: Collection, sample: pathlib.Path, repository: pathlib.Path, sources: int, each: int) -> None:
+    """Made in memory where that can be, for every backup is synced several times as it is published; then copied."""
+    memory = pathlib.Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        made = pathlib.Path(folder) / repository.name
+        told = {"sample": str(sample), "repository": str(made), "sources": sources, "each": each}
+        collection.work("fill", told)
+        shell(f"cp -a {made} {repository}")
 
 
 def _asking(collection: Collection, verb: str, repository: pathlib.Path) -> Contestant:
