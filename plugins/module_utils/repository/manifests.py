@@ -4,11 +4,13 @@
 """Manifests as JSON: the one place that knows the stored form (published as plugin_utils/schema/manifest.json).
 
 Reading is strict, for what a manifest says is acted upon: a name in it becomes part of a path, a size is believed.
-Keys that this version does not know are passed over, so that a later one may add some.
+Keys that this version does not know are passed over, so that a later one may add some. The last key is a checksum of
+all before it, for a flipped bit in a manifest could send a restore astray.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,16 +25,27 @@ from .records import decode_json, encode_json, parse_moment
 FORMAT = 1
 MANIFEST_LIMIT = 4 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SEAL = b',\n "sha256": "'
+_END = b"\n}\n"
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """The content of ``manifest.json``."""
-    return encode_json(manifest_to_json(manifest))
+    return sealed(encode_json(manifest_to_json(manifest)))
+
+
+def sealed(body: bytes) -> bytes:
+    """``body``, an object as ``encode_json`` writes it, with the sum of its bytes as its last key."""
+    return body[: -len(_END)] + _SEAL + hashlib.sha256(body).hexdigest().encode("ascii") + b'"' + _END
 
 
 def decode_manifest(raw: bytes, path: str) -> Manifest:
     """The manifest in ``raw``; raises Damaged (artifact ``manifest.json``). ``path``: of the file, for the message."""
-    return manifest_from_json(decode_json(raw, path, MANIFEST), path)
+    data = decode_json(raw, path, MANIFEST)
+    head, _seal, tail = raw.rpartition(_SEAL)
+    if _take(data, "format", int, path) == FORMAT and tail != sealed(head + _END).rpartition(_SEAL)[2]:
+        raise Damaged("%s is not as it was written: its own checksum does not fit." % shown(path), MANIFEST)
+    return manifest_from_json(data, path)
 
 
 def manifest_to_json(manifest: Manifest) -> dict[str, Any]:
