@@ -13,8 +13,14 @@ from contextlib import contextmanager
 import pytest
 from ansible_collections.holdfast.db.plugins.module_utils.artifacts import Identity
 from ansible_collections.holdfast.db.plugins.module_utils.engines.postgresql.context import server_context
-from ansible_collections.holdfast.db.plugins.module_utils.engines.postgresql.dump import LockConflict, dump
-from ansible_collections.holdfast.db.plugins.module_utils.engines.postgresql.snapshot import exported_snapshot
+from ansible_collections.holdfast.db.plugins.module_utils.engines.postgresql.dump import dump
+from ansible_collections.holdfast.db.plugins.module_utils.engines.postgresql.snapshot import (
+    LockConflict,
+    NoRoomForLocks,
+    check_unmoved,
+    exported_snapshot,
+    inside,
+)
 from ansible_collections.holdfast.db.plugins.module_utils.errors import BadInput, Busy, Damaged, Refused, ToolFailed
 from ansible_collections.holdfast.db.plugins.module_utils.model import Compression
 from integration.postgresql_support import (
@@ -26,7 +32,9 @@ from integration.postgresql_support import (
     database_fixture,  # noqa: F401
     own_major,
     park_fixture,  # noqa: F401
+    running_server,
     server_fixture,  # noqa: F401
+    system_programs,
     take,
     writer_into,
 )
@@ -173,6 +181,39 @@ def test_a_statement_queued_between_our_locks_and_the_dumps_is_a_conflict_to_try
         assert os.listdir(tmp_path / "backup") == []
     queued.join()
     assert take(engine, tmp_path / "after").rows() == {"public.busy": 0}
+
+
+def test_more_tables_than_the_server_has_locks_for_twice(tmp_path: pathlib.Path) -> None:
+    """pg_dump alone fits into the server's table of locks; our own locks beside it do not."""
+    tight = {"max_locks_per_transaction": "10", "max_connections": "10", "max_prepared_transactions": "0"}
+    with running_server(system_programs()[own_major()], **tight) as server:
+        server.create_database("many")
+        server.psql("DO $$ BEGIN FOR n IN 1..350 LOOP EXECUTE format('CREATE TABLE t%s (a int)', n);"
+                    " IF n % 50 = 0 THEN COMMIT; END IF; END LOOP; END $$", "many")  # fmt: skip
+        engine = server.engine("many")
+        with server_context("many", engine.settings, engine.processes) as context:
+            with exported_snapshot(context) as snapshot, pytest.raises(NoRoomForLocks):
+                (tmp_path / "refused").mkdir()
+                dump(context, snapshot, writer_into(tmp_path / "refused"), "stream")
+        stored = take(engine, tmp_path / "backup")
+        assert len(stored.rows()) == 350
+
+
+@pytest.mark.parametrize("rewrite", REWRITES)
+def test_without_locks_of_our_own_a_rewritten_table_is_noticed(server: Server, database: str, rewrite: str) -> None:
+    server.psql("CREATE TABLE busy (a int); INSERT INTO busy SELECT generate_series(1, 500)", database)
+    engine = server.engine(database)
+    with (
+        server_context(database, engine.settings, engine.processes) as context,
+        context.session() as session,
+        exported_snapshot(context, holding=False) as snapshot,
+    ):
+        with inside(session, snapshot):
+            check_unmoved(session, snapshot)
+        server.psql(REWRITES[rewrite], database)
+        with inside(session, snapshot):
+            with pytest.raises(LockConflict, match=r'"public\.busy" was truncated or rewritten'):
+                check_unmoved(session, snapshot)
 
 
 def test_settings_of_role_and_database_do_not_reach_us(server: Server, database: str, tmp_path: pathlib.Path) -> None:
@@ -331,10 +372,7 @@ def test_a_standby_can_be_backed_up_without_its_unlogged_rows(
     assert stored.taken.server.identity == server.psql("SELECT system_identifier FROM pg_control_system()")
 
 
-def test_the_reason_is_shown_when_counting_fails_under_the_dump(
-    server: Server, database: str, tmp_path: pathlib.Path
-) -> None:
-    """A broken block stops the counting, which ends the snapshot that pg_dump works from."""
+def test_a_broken_block_fails_the_backup_and_is_named(server: Server, database: str, tmp_path: pathlib.Path) -> None:
     server.psql("CREATE TABLE broken AS SELECT n FROM generate_series(1, 5000) AS n; CHECKPOINT", database)
     file = server.data / server.psql("SELECT pg_relation_filepath('broken')", database)
     with open(file, "r+b") as table:

@@ -19,7 +19,7 @@ from ...model import Artifact, Compression, EngineSettings
 from .catalog import USER_SCHEMAS, made_with_another, member_of_extension
 from .context import ServerContext
 from .session import Session
-from .snapshot import Snapshot
+from .snapshot import LockConflict, NoRoomForLocks, Snapshot
 
 DIRECTORY = "directory"
 STREAM = "stream"
@@ -48,10 +48,6 @@ class Dumped:
         return self.artifacts[0]
 
 
-class LockConflict(ToolFailed):
-    """Somebody queued for an exclusive lock between our locks and pg_dump's; trying again helps."""
-
-
 class NoZstd(ToolFailed):
     """This pg_dump was built without zstd."""
 
@@ -77,7 +73,7 @@ def chosen_form(settings: EngineSettings, size: int, *, encrypted: bool) -> str:
 
 
 def dump(context: ServerContext, snapshot: Snapshot, writer: ArtifactWriter, form: str) -> Dumped:
-    """Run pg_dump on ``snapshot``; raises LockConflict where another try may help, else ToolFailed."""
+    """Run pg_dump on ``snapshot``; raises LockConflict, NoRoomForLocks, or ToolFailed where no other try helps."""
     try:
         if form == STREAM:
             return _dump_stream(context, snapshot, writer)
@@ -86,9 +82,7 @@ def dump(context: ServerContext, snapshot: Snapshot, writer: ArtifactWriter, for
         except NoZstd:
             return _dump_directory(context, snapshot, writer, "gzip" if writer.compression.kind == "zstd" else "none")
     except ToolFailed as reason:
-        if isinstance(reason, LockConflict) or not _is_lock_conflict(str(reason)):
-            raise
-        raise LockConflict(str(reason)) from None
+        raise _understood(reason) from None
 
 
 def native_compression(context: ServerContext, compression: Compression) -> str:
@@ -147,10 +141,17 @@ def _compression_argument(kind: str, level: int) -> str:
     return {"zstd": "--compress=zstd:%d" % level, "gzip": "-Z1", "none": "-Z0"}[kind]
 
 
-def _is_lock_conflict(message: str) -> bool:
-    """In pg_dump's own words, which LC_ALL=C keeps in English whatever the server speaks."""
-    said = message.lower()
-    return "could not obtain lock on relation" in said or "query was: lock table" in said
+def _understood(reason: ToolFailed) -> ToolFailed:
+    """The same, as LockConflict or NoRoomForLocks where it is one.
+
+    Told by pg_dump's own words, which LC_ALL=C keeps in English whatever the server speaks, and by names of settings.
+    """
+    said = str(reason).lower()
+    if "max_locks_per_transaction" in said:
+        return NoRoomForLocks(str(reason))
+    if "could not obtain lock on relation" in said or "query was: lock table" in said:
+        return LockConflict(str(reason))
+    return reason
 
 
 def objects_to_dump(session: Session) -> dict[tuple[int, int], str]:

@@ -20,15 +20,24 @@ from typing import Generic, TypeVar
 from ...errors import Busy, HoldfastError, ToolFailed, shown
 from .catalog import Table, list_tables
 from .context import ServerContext
-from .session import Session, SqlError
+from .session import Session, SqlError, literal
 
 Answer = TypeVar("Answer")
 
 _LOCK_BATCH = 500
 _TRIES = 6
 _LOCK_TIMEOUT = "55P03"
+_NO_ROOM = "53200"
 _GONE = ("42P01", "3F000")
 _TIME = 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'
+
+
+class LockConflict(ToolFailed):
+    """Somebody changes tables, or queued for a lock between ours and pg_dump's; trying again helps."""
+
+
+class NoRoomForLocks(ToolFailed):
+    """The server's table of locks is full."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +50,19 @@ class Snapshot:
 
 
 @contextmanager
-def exported_snapshot(context: ServerContext) -> Iterator[tuple[Session, Snapshot]]:
-    """A session inside the snapshot's transaction, and the snapshot; both are good while the block lasts.
+def exported_snapshot(context: ServerContext, *, holding: bool = True) -> Iterator[Snapshot]:
+    """The snapshot, good while the block lasts.
 
-    Raises Busy where a table stays locked for longer than ``lock_wait``, and ToolFailed where tables keep changing.
+    ``holding``: with locks of our own on every table. Without them nothing changes unnoticed either, as long as
+    ``check_unmoved`` is asked at the end, but a change then costs the whole try. Raises Busy where a table stays
+    locked for longer than ``lock_wait``, NoRoomForLocks, and ToolFailed where tables keep changing.
     """
     with context.session() as session:
         session.execute("SET lock_timeout = %d" % max(1, round(context.settings.lock_wait * 1000)))
         for _try in range(_TRIES):
-            snapshot = _attempt(context, session)
+            snapshot = _attempt(context, session, holding=holding)
             if snapshot is not None:
-                yield session, snapshot
+                yield snapshot
                 return
         raise ToolFailed(
             "The tables of database %s changed their shape during each of %d tries to hold them still; run the backup"
@@ -59,12 +70,12 @@ def exported_snapshot(context: ServerContext) -> Iterator[tuple[Session, Snapsho
         )
 
 
-def _attempt(context: ServerContext, session: Session) -> Snapshot | None:
+def _attempt(context: ServerContext, session: Session, *, holding: bool) -> Snapshot | None:
     """Lock, export, look again; None where the tables are not the ones that were locked."""
     expected = list_tables(session)
     session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
-        for start in range(0, len(expected), _LOCK_BATCH):
+        for start in range(0, len(expected) if holding else 0, _LOCK_BATCH):
             names = ", ".join(table.sql for table in expected[start : start + _LOCK_BATCH])
             session.execute("LOCK TABLE %s IN ACCESS SHARE MODE" % names)
     except SqlError as reason:
@@ -73,6 +84,11 @@ def _attempt(context: ServerContext, session: Session) -> Snapshot | None:
             return None
         if reason.sqlstate == _LOCK_TIMEOUT:
             raise _locked_out(context, session) from None
+        if reason.sqlstate == _NO_ROOM:
+            raise NoRoomForLocks(
+                "The server has no room for locks on all %d tables of database %s; raise its max_locks_per_transaction."
+                % (len(expected), shown(context.database))
+            ) from None
         raise
     exported = session.query(
         "SELECT pg_catalog.pg_export_snapshot() AS name, pg_catalog.to_char("
@@ -83,6 +99,17 @@ def _attempt(context: ServerContext, session: Session) -> Snapshot | None:
         session.execute("ROLLBACK")
         return None
     return Snapshot(exported["name"], datetime.fromisoformat(exported["taken"]), found)
+
+
+def check_unmoved(session: Session, snapshot: Snapshot) -> None:
+    """Raise LockConflict where a table was truncated or rewritten since the snapshot; ask inside of it."""
+    found = list_tables(session)
+    moved = [table for table in found if table.moved]
+    if moved or _shape(found) != _shape(snapshot.tables):
+        raise LockConflict(
+            "Table %s was truncated or rewritten while it was dumped."
+            % shown("%s.%s" % (moved[0].schema, moved[0].name) if moved else "that was there before")
+        )
 
 
 def _shape(tables: tuple[Table, ...]) -> set[tuple[int, str, str, str]]:
@@ -105,15 +132,22 @@ def _locked_out(context: ServerContext, session: Session) -> Busy:
     )
 
 
-class Beside(Generic[Answer]):
-    """Asks questions in the snapshot's own session while the dump is made elsewhere.
+@contextmanager
+def inside(session: Session, snapshot: Snapshot) -> Iterator[None]:
+    """A transaction of another session that sees what the snapshot holds."""
+    with session.transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY"):
+        session.execute("SET TRANSACTION SNAPSHOT " + literal(snapshot.name))
+        yield
 
-    ``work`` gets the session and an event after which it should give up; it runs in a thread of its own and starts no
-    programs. Use as a block; ``result`` waits for the work. Left early, the work is stopped.
+
+class Beside(Generic[Answer]):
+    """Work that goes on while the dump is made.
+
+    ``work`` gets an event after which it should give up; it runs in a thread of its own and starts no programs. Use as
+    a block; ``result`` waits for the work. Left early, the work is stopped.
     """
 
-    def __init__(self, session: Session, work: Callable[[Session, threading.Event], Answer]) -> None:
-        self._session = session
+    def __init__(self, work: Callable[[threading.Event], Answer]) -> None:
         self._work = work
         self._stopped = threading.Event()
         self._answer: Answer | None = None
@@ -128,16 +162,6 @@ class Beside(Generic[Answer]):
         self._stopped.set()
         self._thread.join()
 
-    @contextmanager
-    def first_to_blame(self) -> Iterator[None]:
-        """Where the block fails after our own work did, raise our problem: it ended the snapshot for the block too."""
-        try:
-            yield
-        except ToolFailed:
-            if self._problem is not None:
-                raise self._problem from None
-            raise
-
     def result(self) -> Answer:
         """What ``work`` returned; raises what it raised."""
         self._thread.join()
@@ -147,6 +171,6 @@ class Beside(Generic[Answer]):
 
     def _run(self) -> None:
         try:
-            self._answer = self._work(self._session, self._stopped)
+            self._answer = self._work(self._stopped)
         except HoldfastError as reason:
             self._problem = reason

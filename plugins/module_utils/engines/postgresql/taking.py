@@ -19,12 +19,20 @@ from ..base import Facts, Taken
 from .by_hand import commands, properties_sql
 from .catalog import count_objects, count_rows
 from .context import ServerContext
-from .dump import STREAM, Dumped, LockConflict, check_contents, chosen_form, dump, objects_to_dump
+from .dump import STREAM, Dumped, check_contents, chosen_form, dump, objects_to_dump
 from .leftovers import left_out
 from .properties import read_properties
 from .roles import read_roles, roles_sql
 from .session import Session, SqlError
-from .snapshot import Beside, Snapshot, exported_snapshot
+from .snapshot import (
+    Beside,
+    LockConflict,
+    NoRoomForLocks,
+    Snapshot,
+    check_unmoved,
+    exported_snapshot,
+    inside,
+)
 from .visibility import check_visibility
 
 METHOD = "pg_dump"
@@ -67,16 +75,23 @@ def take(context: ServerContext, writer: ArtifactWriter) -> Taken:
         server, size = server_of(session), _size(session)
     form = chosen_form(context.settings, size, encrypted=writer.is_encrypted)
     conflict: LockConflict | None = None
-    for attempt in range(_TRIES):
+    holding = True
+    for _attempt in range(_TRIES):
         try:
-            return _take_once(context, writer, server, size, form if attempt == 0 else STREAM)
+            return _take_once(context, writer, server, size, STREAM if conflict else form, holding=holding)
+        except NoRoomForLocks:
+            if not holding:
+                raise
+            # Our locks on every table and pg_dump's do not fit together.
+            holding = False
+            continue
         except LockConflict as reason:
             conflict = reason
         # Not in step with work that comes at regular intervals.
         time.sleep(random.uniform(0, _PAUSE))
     raise Busy(
-        "Statements that lock tables of database %s exclusively kept getting in the way of pg_dump; run the backup"
-        " when no migration is under way. (%s)" % (shown(context.database), conflict)
+        "Statements that change or lock tables of database %s kept getting in the way of pg_dump; run the backup when"
+        " no migration is under way. (%s)" % (shown(context.database), conflict)
     )
 
 
@@ -98,16 +113,20 @@ def _size(session: Session) -> int:
     return session.value("SELECT pg_catalog.pg_database_size(pg_catalog.current_database()) AS size")
 
 
-def _take_once(context: ServerContext, writer: ArtifactWriter, server: Server, size: int, form: str) -> Taken:
+def _take_once(
+    context: ServerContext, writer: ArtifactWriter, server: Server, size: int, form: str, *, holding: bool
+) -> Taken:
     began = time.monotonic()
-    with exported_snapshot(context) as (session, snapshot):
-        check_visibility(session)
+    with context.session() as session, exported_snapshot(context, holding=holding) as snapshot:
+        with inside(session, snapshot):
+            check_visibility(session)
         locked = time.monotonic()
-        with Beside(session, lambda asking, stopped: _describe(context, asking, snapshot, stopped)) as beside:
-            with beside.first_to_blame():
-                dumped = dump(context, snapshot, writer, form)
+        with Beside(lambda stopped: _describe(context, session, snapshot, stopped)) as beside:
+            dumped = dump(context, snapshot, writer, form)
             dumped_at = time.monotonic()
             described = beside.result()
+        with inside(session, snapshot):
+            check_unmoved(session, snapshot)
     check_contents(dumped.contents, snapshot, described.to_dump)
     durations = {"lock": locked - began, "dump": dumped_at - locked, "fingerprint": described.seconds}
     return _stored(context, writer, server, size, snapshot, dumped, described, durations)
@@ -116,17 +135,21 @@ def _take_once(context: ServerContext, writer: ArtifactWriter, server: Server, s
 def _describe(context: ServerContext, session: Session, snapshot: Snapshot, stopped: threading.Event) -> Described:
     """Everything that the catalogs and tables say inside the snapshot."""
     began = time.monotonic()
-    properties = read_properties(session)
     wants_rows = context.settings.fingerprint == "rows"
-    return Described(
-        to_dump=objects_to_dump(session),
-        properties=properties,
-        roles=read_roles(session, [properties["owner"], *properties["owners"]]),
-        objects=count_objects(session) if wants_rows else {},
-        rows=count_rows(snapshot.tables, lambda sql: session.query_unless(sql, stopped)) if wants_rows else (),
-        warnings=left_out(session),
-        seconds=time.monotonic() - began,
-    )
+    with inside(session, snapshot):
+        properties = read_properties(session)
+        roles = read_roles(session, [properties["owner"], *properties["owners"]])
+        to_dump = objects_to_dump(session)
+        objects = count_objects(session) if wants_rows else {}
+        warnings = left_out(session)
+
+    def ask(sql: str) -> list[dict[str, Any]]:
+        # A transaction for each batch, or the locks on all indexes would add up until the server has no more room.
+        with inside(session, snapshot):
+            return session.query_unless(sql, stopped)
+
+    rows = count_rows(snapshot.tables, ask) if wants_rows else ()
+    return Described(rows, objects, properties, roles, to_dump, warnings, time.monotonic() - began)
 
 
 def _stored(
