@@ -47,11 +47,12 @@ def workspace(base: str | None) -> Iterator[Folder]:
                 "The work directory %s cannot be written to: %s; name another in work_path."
                 % (shown(place), reason.strerror)
             ) from None
-        try:
-            with folder:
+        with folder:
+            try:
                 yield folder
-        finally:
-            parent.remove_tree(name)
+            finally:
+                # While our lock still keeps others from sweeping it away under us.
+                parent.remove_tree(name)
 
 
 def _make_locked(parent: Folder, name: str) -> Folder:
@@ -89,4 +90,4 @@ def _remove_if_dead(parent: Folder, name: str) -> None:
             fcntl.flock(folder.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
-    parent.remove_tree(name)
+        parent.remove_tree(name)
