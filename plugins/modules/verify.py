@@ -13,6 +13,8 @@ description:
   - Compares the checksum of every stored file, then reads the dump as far as the database's own tool can without
     restoring it.
   - Damage fails the task and names the file. The other backups are read all the same.
+  - Damage is remembered beside the backup, so that it is never V(latest) again and retention does not count on it,
+    until a later verification finds it whole.
   - What cannot be decrypted without an identity is checked by its checksums only, and the result says so.
   - This shows that what is stored is what was written. That it restores, only a restore shows.
 options:
@@ -34,7 +36,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Never changes anything.
+      - Reads and reports the same, and remembers nothing.
   diff_mode:
     support: N/A
     details:
@@ -190,7 +192,7 @@ def work(task: Task) -> Outcome:
         backup=task.params["id"],
         identity=Identity(file, key) if file or key else None,
     )
-    verified = verify(request, task.now)
+    verified = verify(request, task.now, predict=task.predict)
     results = {
         "checked": len(verified.reports),
         "damaged": len(verified.damaged),

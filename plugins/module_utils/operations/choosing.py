@@ -60,8 +60,11 @@ def choose(
     passed_over = [one for one in entries if one.is_good and one.is_flagged]
     if chosen is None:
         raise NotFound(_none_matches(entries, source, before, passed_over))
-    newer = [one for one in passed_over if one.manifest.snapshot > chosen.manifest.snapshot]
-    return Choice(chosen, tuple(_passed_over(one) for one in newer if before is None))
+    if before is not None:
+        return Choice(chosen)
+    passed_over += [one for one in entries if one.status == DAMAGED]
+    newer = [one for one in passed_over if (one.started, one.id) > (chosen.started, chosen.id)]
+    return Choice(chosen, tuple(_passed_over(one) for one in newer))
 
 
 def _named(entries: Sequence[Entry], source: Source, backup: str) -> Entry:
@@ -92,6 +95,8 @@ def _none_matches(entries: Sequence[Entry], source: Source, before: datetime | N
 
 
 def _passed_over(entry: Entry) -> str:
+    if entry.status == DAMAGED:
+        return "The backup %s was passed over because it is damaged: %s" % (entry.id, entry.problem)
     return "The backup %s was passed over: %s Look at it and acknowledge it if it is right." % (
         entry.id,
         " ".join(entry.manifest.flags),

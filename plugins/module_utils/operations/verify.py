@@ -1,7 +1,11 @@
 # Copyright (c) 2026, the holdfast.db maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""verify: checksums of every artifact, then the structure of the dump as far as its own tool can read it."""
+"""verify: checksums of every artifact, then the structure of the dump as far as its own tool can read it.
+
+Damage is remembered beside the backup, where that can be written, so that neither ``latest`` nor retention counts on
+it any more; a later verification that finds it whole takes that back.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from datetime import datetime
 
 from ..artifacts import ArtifactReader, Identity
 from ..engines.registry import open_engine
-from ..errors import Damaged, NotFound
+from ..errors import Busy, Damaged, NotFound
 from ..model import EngineSettings, Source
 from ..pipeline import Processes
 from ..repository.base import DAMAGED, Entry, Reading, Repository
@@ -63,17 +67,20 @@ class Verified:
         return tuple(report for report in self.reports if report.problem)
 
 
-def verify(request: VerifyRequest, now: datetime) -> Verified:
+def verify(request: VerifyRequest, now: datetime, *, predict: bool = False) -> Verified:
     """Read the chosen backups and report on each; damage is in the reports, anything else is raised.
 
-    Raises NotFound where nothing matches.
+    With ``predict`` the findings are not remembered. Raises NotFound where nothing matches.
     """
     with opened(request.place) as repository:
         sources = [source for source in repository.sources() if request.selection.matches(source)]
         reports, warnings = [], list(repository.warnings)
         for source in sources:
             for entry in _chosen(repository, source, request, now, warnings):
-                reports.append(_report(repository, entry, request))
+                report = _report(repository, entry, request)
+                reports.append(report)
+                if not predict:
+                    warnings.extend(_remember(repository, report, request))
         if not reports:
             raise NotFound(
                 "The repository %s holds no backup that matches host, policy, database and id."
@@ -104,6 +111,22 @@ def _report(repository: Repository, entry: Entry, request: VerifyRequest) -> Rep
     except Damaged as reason:
         problem, artifact = str(reason), reason.artifact
     return Report(entry, strength, findings, problem, artifact, time.monotonic() - started)
+
+
+def _remember(repository: Repository, report: Report, request: VerifyRequest) -> tuple[str, ...]:
+    """Mark or clear damage where that changes anything; returns a warning where it cannot be written."""
+    entry = report.entry
+    is_known = entry.status == DAMAGED
+    if entry.manifest is None or bool(report.problem) == is_known:
+        return ()
+    if repository.is_read_only:
+        return ("The repository is read-only, so what was found out about %s is not remembered there." % entry.id,)
+    try:
+        with repository.writing(entry.source, request.place.lock_wait) as writing:
+            writing.set_damaged(entry.id, report.problem)
+    except (Busy, NotFound) as reason:
+        return ("What was found out about %s is not remembered: %s" % (entry.id, reason),)
+    return ()
 
 
 def _read(reading: Reading, request: VerifyRequest) -> tuple[str, tuple[str, ...]]:

@@ -119,6 +119,10 @@ class Writing(ABC):
     def acknowledge(self, backup_id: str) -> None:
         """Accept the flags of this backup."""
 
+    @abstractmethod
+    def set_damaged(self, backup_id: str, problem: str | None) -> None:
+        """Remember the damage that a verification found, so that nobody counts on this backup; None: it is whole."""
+
 
 class Repository(ABC):
     """Where backups live. ``id``: random, made with the repository. ``location``: as the user wrote it.

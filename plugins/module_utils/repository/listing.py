@@ -110,6 +110,8 @@ class _Listing:
             raise
         except OSError as reason:
             status, problem = DAMAGED, sentence("Opening", os.path.join(self._database.path, backup_id), reason)
+        if marks.damaged and status == COMPLETED:
+            status, problem = DAMAGED, marks.damaged
         return Entry(
             id=backup_id,
             source=self._source,

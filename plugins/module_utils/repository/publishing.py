@@ -109,6 +109,10 @@ class DirectoryWriting(Writing):
             clear_leftovers(self._database, self._own_work)
             self._is_tidy = True
 
+    def set_damaged(self, backup_id: str, problem: str | None) -> None:
+        """See base.py; raises NotFound where there is no such backup."""
+        self._write_marks(backup_id, replace(self._marks(backup_id), damaged=problem))
+
     def _marks(self, backup_id: str) -> Marks:
         if not self._database.has(checked_id(backup_id)):
             raise NotFound("There is no backup %s of %s; a list shows those there are." % (backup_id, self.source))

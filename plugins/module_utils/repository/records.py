@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Small JSON files: how they are read and written, and the records that lie beside the backups.
 
-``attempts/<id>.json`` a failed or interrupted try, ``marks/<id>.json`` pin and acknowledgement, ``drills/`` evidence,
-``source.json`` the real names of a source whose folders carry encoded ones.
+``attempts/<id>.json`` a failed or interrupted try, ``marks/<id>.json`` pin, acknowledgement and known damage,
+``drills/`` evidence, ``source.json`` the real names of a source whose folders carry encoded ones.
 """
 
 from __future__ import annotations
@@ -124,10 +124,11 @@ def read_attempts(database: Folder) -> dict[str, tuple[Attempt, str]]:
 
 @dataclass(frozen=True)
 class Marks:
-    """What was decided about a backup after it was published."""
+    """What was decided or found out about a backup after it was published. ``damaged``: what a verification found."""
 
     pinned: bool = False
     acknowledged: bool = False
+    damaged: str | None = None
     problem: str | None = None
 
 
@@ -137,10 +138,13 @@ def read_marks(database: Folder) -> dict[str, Marks]:
     for folder, name, backup_id in _records(database, MARKS):
         try:
             data = read_object(folder, name)
-            found[backup_id] = Marks(pinned=data["pinned"] is True, acknowledged=data["acknowledged"] is True)
+            damaged = data["damaged"]
+            if not isinstance(damaged, (str, type(None))):
+                raise ValueError("not a mark")
+            found[backup_id] = Marks(data["pinned"] is True, data["acknowledged"] is True, damaged)
         except FileNotFoundError:
             continue
-        except (Damaged, KeyError, OSError):
+        except (Damaged, KeyError, ValueError, OSError):
             found[backup_id] = Marks(
                 pinned=True,
                 problem="The record of its pin, %s, is unreadable, so it counts as pinned; pin or unpin it anew."
@@ -151,10 +155,16 @@ def read_marks(database: Folder) -> dict[str, Marks]:
 
 def write_marks(database: Folder, backup_id: str, marks: Marks) -> None:
     """Record ``marks``; where nothing is marked any more there is no record."""
-    if not (marks.pinned or marks.acknowledged):
+    if not (marks.pinned or marks.acknowledged or marks.damaged):
         remove_record(database, MARKS, backup_id)
         return
-    data = {"format": FORMAT, "backup": backup_id, "pinned": marks.pinned, "acknowledged": marks.acknowledged}
+    data = {
+        "format": FORMAT,
+        "backup": backup_id,
+        "pinned": marks.pinned,
+        "acknowledged": marks.acknowledged,
+        "damaged": marks.damaged,
+    }
     with database.make_child(MARKS, exist_ok=True) as folder:
         folder.write(backup_id + ".json", encode_json(data))
 
