@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit integration lint sanity package format soak bench build changelog clean programs environment
+.PHONY: help demo test unit integration lint sanity package format soak bench build changelog clean programs wanted-programs environment
 
 # The checkout is found as a collection through collections/, whatever the folder is called.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -41,8 +41,12 @@ environment:
 programs:
 	@tools/system-packages.sh
 
-demo: programs environment
+# The demo does without PostgreSQL where it cannot be installed, and says so.
+demo: wanted-programs environment
 	@demo/run
+
+wanted-programs:
+	@tools/system-packages.sh || echo "The demo goes on with what is there."
 
 test: programs environment
 	@$(PYTHON) tools/check.py

@@ -260,6 +260,7 @@ def tell_the_rest(paper: Paper, playbook: Playbook, databases: Sequence[Database
         "one playbook that is worth reading: it is all that you would write."
     )
     paper.item("playbook  ", str(HERE / "demo.yml"))
+    paper.item("inventory ", f"{PLACE / 'inventory.yml'}   (both hosts are this machine)")
     paper.item("repository", f"{REPOSITORY}   (a folder for each backup)")
     paper.item("log       ", f"{PLACE / 'log'}   (what ansible-playbook printed)")
     paper.heading("What to try next")
@@ -276,13 +277,15 @@ def things_to_try(playbook: Playbook, database: Database) -> list[tuple[str, str
     """Commands that work after the demo has ended, in the demo's folder."""
     on_host = ("--limit", database.host)
     confirmed = (*on_host, "-e", f"holdfast_confirm={database.name}", "-e", "restore_request=again")
-    oldest = sorted((REPOSITORY / database.host).glob("*/*/2*/manifest.json"))[0]
+    oldest = sorted((REPOSITORY / database.host).glob("*/*/2*/"))[0]
+    by_hand = ["zstd", "-d", "-f", str(oldest / "database.sqlite.zst"), "-o", str(PLACE / "by-hand.db")]
     return [
         ("List the backups again:", playbook.command("--tags", "list")),
         (
             "Read what one backup says about itself, with the commands that restore it by hand:",
-            f"cat {shlex.quote(str(oldest))}",
+            shlex.join(["cat", str(oldest / "manifest.json")]),
         ),
+        ("Get a backup out without holdfast.db; what comes is an SQLite file:", shlex.join(by_hand)),
         (
             "Restore once more, because a new request asks for it; first only as a forecast:",
             playbook.command("--tags", "restore", *confirmed, "--check", "--diff"),

@@ -179,7 +179,7 @@ def test_nothing_is_left_of_the_private_server(told: tuple[Clone, str]) -> None:
 def test_the_commands_at_the_end_work_as_they_are_printed(told: tuple[Clone, str]) -> None:
     clone, output = told
     commands = TYPED.findall(output[output.index("What to try next") :])
-    assert len(commands) == 6
+    assert len(commands) == 7
     with closing(sqlite3.connect(clone.shop)) as connection:
         connection.execute("DELETE FROM order_lines")
         connection.execute("DELETE FROM orders WHERE id % 2")
@@ -188,6 +188,8 @@ def test_the_commands_at_the_end_work_as_they_are_printed(told: tuple[Clone, str
     assert status == 0, printed
     assert clone.count("orders") == ORDERS
     assert '"restore_by_hand"' in printed
+    with closing(sqlite3.connect(clone.place / "by-hand.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM orders").fetchone() == (ORDERS - 40,)
     assert printed.count("changed: [web1]") == 3, "the forecast, the restore and the backup"
 
 
