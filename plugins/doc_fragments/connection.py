@@ -39,6 +39,7 @@ options:
   login_password:
     description:
       - The password of O(login_user). It is handed to the client programs in private, never on a command line.
+      - Ansible hides its value wherever it appears in a result, so that a password which is also a name hides the name.
     type: str
   login_unix_socket:
     description:

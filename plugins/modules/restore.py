@@ -145,7 +145,7 @@ EXAMPLES = r"""
     repository: /var/backups/holdfast
     id: latest
     request: after the drop of 20 November
-    confirm: "{{ holdfast_confirm }}"  # typed by the person who runs this, with -e
+    confirm: "{{ holdfast_confirm }}" # typed by the person who runs this, with -e
 
 - name: Make a copy of how it was at half past six, beside the original
   holdfast.db.restore:
@@ -168,12 +168,11 @@ EXAMPLES = r"""
   check_mode: true
   register: plan
 
-- name: Restore a dump that was made elsewhere under a new name
+- name: Load a dump that was made elsewhere into an empty database, with no more rights than its owner has
   holdfast.db.restore:
     engine: postgresql
     file: /srv/incoming/shop.dump
     target: shop_from_partner
-    strategy: new
     load_as: owner
 """
 

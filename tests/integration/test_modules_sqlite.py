@@ -291,3 +291,16 @@ def test_the_safety_backup_lies_in_the_folder_of_the_host_that_restored(shop):
     assert played.changed, played.output
     safety = played.result["restore"]["safety_backup"]
     assert [one["id"] for one in shop.do("backup_info", {"source_host": "db2", "database": str(other)})] == [safety]
+
+
+def test_a_delegated_restore_files_its_safety_backup_under_the_host_that_did_it(shop):
+    shop.backup()
+    other = shop.world / "other.db"
+    other.write_bytes(shop.database.read_bytes())
+    options = {"id": "latest", "target": str(other), "confirm": str(other)}
+    task = {"name": "Delegate", "holdfast.db.restore": options, "delegate_to": "scratch1"}
+    played = shop.stage.play(task, hosts="db1", defaults=shop.defaults)
+    assert played.changed, played.output
+    assert played.result["restore"]["backup"]["source_host"] == "db1"
+    (safety,) = shop.do("backup_info", {"source_host": "scratch1", "database": str(other)})
+    assert (safety["id"], safety["purpose"]) == (played.result["restore"]["safety_backup"], "safety")
