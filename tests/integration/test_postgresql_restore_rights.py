@@ -16,9 +16,7 @@ from integration.postgresql_restoring import leftovers, order_of, restore
 from integration.postgresql_support import (
     Server,
     own_major,
-    park_fixture,  # noqa: F401
     running_server,
-    server_fixture,  # noqa: F401
     system_programs,
     take,
 )

@@ -27,6 +27,7 @@ from .clients import ClientPrograms
 from .contents import Contents, read_contents
 from .context import ServerContext
 from .external_dump import CUSTOM, DIRECTORY, PLAIN, check_plain_head, form_of
+from .whole import check_whole
 
 _HEAD = 1 << 20
 _LARGEST_HEAD = 1 << 30
@@ -101,6 +102,8 @@ def contents_of(context: ServerContext, order: LoadOrder, workspace: Folder, rol
     if order.manifest is not None and order.manifest.artifact("contents") is not None:
         return read_contents(order.reader.text(order.manifest.artifact("contents")), roles=names)
     form = form_of_order(order)
+    if order.file is not None:
+        check_whole(form, order.file, context.processes)
     if form == PLAIN:
         return None
     with opened_dump(order, context.access.account, workspace, definitions_only=True) as dump:

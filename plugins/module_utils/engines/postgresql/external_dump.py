@@ -28,7 +28,6 @@ _CLUSTER_DUMP = "PostgreSQL database cluster dump"
 _ELSEWHERE = re.compile(
     rb"^[ \t]*(?:\\c(?:onnect)?[ \t\r\n]|(?:CREATE|DROP|ALTER)[ \t]+DATABASE[ \t])", re.IGNORECASE | re.MULTILINE
 )
-_GUARD = re.compile(rb"^\\(?:un)?restrict[ \t]+\S+[ \t]*$", re.MULTILINE)
 
 
 def form_of(file: ExternalFile) -> str:
@@ -68,11 +67,6 @@ def check_plain_head(path: str, head: bytes) -> None:
             "%s creates or connects to a database by itself (pg_dump --create), so it could reach another one than"
             " was named; make it without --create." % shown(path)
         )
-
-
-def without_guards(piece: bytes) -> bytes:
-    """``piece`` (whole lines) without the guard lines that newer versions of pg_dump write around their SQL."""
-    return _GUARD.sub(b"", piece)
 
 
 def _check_text(path: str, head: bytes) -> None:

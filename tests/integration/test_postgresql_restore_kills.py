@@ -1,0 +1,110 @@
+"""Killed at any moment, a restore leaves the old database or the new one, and the next restore clears the rest."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import random
+import signal
+import time
+
+import pytest
+from integration.postgresql_restoring import leftovers, order_of, restore
+from integration.postgresql_support import (
+    Server,
+    Stored,
+    take,
+)
+
+pytestmark = pytest.mark.postgresql
+SEED = 20261120
+DATABASE = "killed_shop"
+ROWS = 20000
+
+
+@pytest.fixture(name="stored")
+def stored_fixture(server: Server, tmp_path: pathlib.Path):
+    """A backup whose owner is an ordinary role that this server lacks, so that everything there is has to be made."""
+    server.psql("DROP DATABASE IF EXISTS %s WITH (FORCE)" % DATABASE)
+    server.psql("DROP ROLE IF EXISTS killed_reader; DROP ROLE IF EXISTS killed_owner")
+    server.psql("CREATE ROLE killed_owner LOGIN; CREATE ROLE killed_reader")
+    server.create_database(DATABASE, "OWNER killed_owner")
+    server.psql(
+        "CREATE SCHEMA shop AUTHORIZATION killed_owner; SET ROLE killed_owner;"
+        " CREATE TABLE shop.state AS SELECT 'backed up'::text AS word;"
+        " CREATE TABLE shop.filled AS SELECT i, md5(i::text) AS t FROM generate_series(1, %d) AS i;"
+        " CREATE INDEX ON shop.filled (t); GRANT SELECT ON shop.filled TO killed_reader" % ROWS,
+        DATABASE,
+    )
+    yield take(server.engine(DATABASE), tmp_path / "backup")
+    for kept in server.engine(DATABASE).kept():
+        server.engine(DATABASE).drop_kept(kept.name)
+    server.psql("DROP DATABASE IF EXISTS %s WITH (FORCE)" % DATABASE)
+    server.psql("DROP ROLE IF EXISTS killed_reader; DROP ROLE IF EXISTS killed_owner")
+
+
+@pytest.mark.parametrize("kills", [8, pytest.param(200, marks=pytest.mark.soak)])
+def test_killed_at_random_moments(server: Server, stored: Stored, kills: int) -> None:
+    chance = random.Random(SEED)
+    began = time.monotonic()
+    restore(server, DATABASE, order_of(stored, replaces=True))
+    usual = time.monotonic() - began
+    outcomes = set()
+    for number in range(kills):
+        before = "live %d" % number
+        server.psql("UPDATE shop.state SET word = '%s'" % before, DATABASE)
+        # Half of the blows fall into the last part, where the swap is.
+        delay = usual * (chance.uniform(0, 1) if number % 2 else chance.uniform(0.7, 1.1))
+        _restore_and_kill(server, stored, delay)
+        now = _word_soon(server)
+        outcomes.add(now == before)
+        assert now in (before, "backed up"), "killed after %.3f s (number %d)" % (delay, number)
+        assert server.psql("SELECT count(*) FROM shop.filled", DATABASE) == str(ROWS)
+        if now == "backed up":
+            words = [server.psql("SELECT word FROM shop.state", one.name) for one in server.engine(DATABASE).kept()]
+            assert before in words, "the old database is gone after a kill at %.3f s" % delay
+    done = restore(server, DATABASE, order_of(stored, replaces=True))
+    assert done.differences == ()
+    assert leftovers(server) == []
+    assert len(outcomes) == 2, "every kill fell on the same side of the swap; adjust the delays"
+    assert server.psql("SELECT bool_and(datallowconn) FROM pg_database WHERE datname <> 'template0'") == "t"
+
+
+def test_roles_and_databases_that_a_killed_restore_made_are_cleared_by_the_next(server: Server, stored: Stored) -> None:
+    server.psql("DROP DATABASE %s WITH (FORCE); DROP ROLE killed_reader; DROP ROLE killed_owner" % DATABASE)
+    seen: set[str] = set()
+    for delay in (0.4, 0.6, 0.8, 1.0, 1.3):
+        _restore_and_kill(server, stored, delay)
+        seen.update(leftovers(server))
+    assert any(name.startswith("holdfast_load_") for name in seen), "no kill fell into a load; adjust the delays"
+    server.psql("DROP DATABASE IF EXISTS %s WITH (FORCE)" % DATABASE)
+    restore(server, DATABASE, order_of(stored))
+    assert leftovers(server) == []
+    assert server.psql("SELECT count(*) FROM pg_roles WHERE rolname IN ('killed_owner', 'killed_reader')") == "2"
+
+
+def _restore_and_kill(server: Server, stored: Stored, delay: float) -> None:
+    """Restore in a child of ours and kill it, and it alone, after ``delay`` seconds."""
+    child = os.fork()
+    if child == 0:
+        try:
+            exists = server.psql("SELECT 1 FROM pg_database WHERE datname = '%s'" % DATABASE) == "1"
+            restore(server, DATABASE, order_of(stored, replaces=exists))
+        finally:
+            os._exit(0)
+    time.sleep(delay)
+    try:
+        os.kill(child, signal.SIGKILL)
+    finally:
+        os.waitpid(child, 0)
+
+
+def _word_soon(server: Server) -> str:
+    """What the live database says; whoever comes in the very moment of the swap has to come again."""
+    for _attempt in range(3):
+        try:
+            return server.psql("SELECT word FROM shop.state", DATABASE)
+        except AssertionError as reason:
+            assert "does not exist" in str(reason) or "terminating connection" in str(reason)
+            time.sleep(0.1)
+    raise AssertionError("the live database is not to be reached")
