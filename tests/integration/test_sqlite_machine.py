@@ -187,8 +187,11 @@ def test_a_full_workspace_is_refused_before_anything_starts(tmp_path):
     with small_disk(tmp_path / "small", 1 << 20) as small:
         place = Place(small)
         before = tree_of(small)
-        with pytest.raises(ToolFailed, match="not enough space"):
+        with pytest.raises(Refused, match="not enough space") as reason:
             place.take(shop)
+        assert str(place.space) in str(reason.value)
+        with pytest.raises(Refused, match="not enough space"):
+            engine_for(shop, workspace=str(small)).look()
         assert [one for one in tree_of(small) if "sqlite" in one] == [one for one in before if "sqlite" in one]
         assert os.listdir(place.space) == []
 

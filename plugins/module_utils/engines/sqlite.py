@@ -30,6 +30,7 @@ from ..folders import Folder
 from ..forked import call_as
 from ..model import EngineSettings, Fingerprint, Manifest, Marker
 from ..pipeline import Processes
+from ..workspace import DEFAULT as WORKSPACES
 from ..workspace import workspace as fresh_workspace
 from .base import Engine, Facts, Loaded, LoadOrder, SafetyTaker, Swapped, Taken, Target
 from .sqlite_describe import about_owner, client, machine, properties, server
@@ -78,6 +79,7 @@ class SqliteEngine(Engine):
         """See Engine.look."""
         seen = self._live.look()
         _refuse(seen.obstacle)
+        self._check_default_room(seen.facts.whole_size)
         return Facts(server(), client(), self.method, seen.facts.whole_size)
 
     def take(self, writer: ArtifactWriter, workspace: Folder) -> Taken:
@@ -212,16 +214,26 @@ class SqliteEngine(Engine):
         expected = expected_of(order)
         path = self._live.path
         if not self._live.exists:
+            self._check_default_room(expected.size)
             call_as(self._live.account(), lambda _parent: check_can_be_made(path, expected.size))
             return ()
         seen = self._live.look()
         _refuse(seen.obstacle)
         facts = seen.facts
         refuse_page_size(self.database, facts, expected.page_size)
+        # The copy that goes in and the one of what goes out lie there at the same time.
+        self._check_default_room(expected.size + facts.whole_size)
         # A WAL takes the whole new content; a journal the old one, while the file grows to the new size.
         needed = expected.size if facts.journal_mode == WAL else max(facts.size, expected.size)
         call_as(self._live.account(), lambda _parent: check_can_be_written(path, needed))
         return remarks_on(self.database, facts, expected)
+
+    def _check_default_room(self, size: int) -> None:
+        """Refuse where the workspace, which a look does not make, could not take ``size`` bytes."""
+        place = self.settings.workspace or WORKSPACES
+        if os.path.isdir(place):
+            with Folder.open(place) as folder:
+                check_room(folder, size)
 
     @contextmanager
     def loaded(self, order: LoadOrder, workspace: Folder) -> Iterator[Loaded]:
@@ -276,6 +288,7 @@ class SqliteEngine(Engine):
         if not (order.replaces or seen.facts.is_empty):
             raise Refused("The file %s appeared meanwhile and was left as it is." % shown(self.database))
         refuse_page_size(self.database, seen.facts, copy.examination.page_size)
+        check_room(copy.folder, seen.facts.whole_size)
         old = empty_file(copy.folder, OLD, account)
         safety: list[str] = []
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ..accounts import Account
-from ..errors import ToolFailed, shown
+from ..errors import Refused, ToolFailed, shown
 from ..folders import Folder
 from ..forked import Parent, call_as
 from ..pipeline import Command, Processes
@@ -62,7 +62,7 @@ def decode(
         processes.stream(commands, lambda piece: _write_all(descriptor, piece), source=source)
     except OSError as reason:
         if reason.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _no_room(folder) from None
+            raise ToolFailed(_no_room(folder)) from None
         raise ToolFailed("Writing in %s failed: %s." % (shown(folder.path), reason.strerror)) from None
     finally:
         os.close(descriptor)
@@ -100,10 +100,10 @@ def examined(
     return Examination.from_json(call_as(account, work, prepare=prepare, time_limit=time_limit))
 
 
-def check_room(workspace: Folder, size: int) -> None:
-    """Raise ToolFailed where a copy of ``size`` bytes would not fit."""
-    if workspace.free_bytes() < size + _SPARE:
-        raise _no_room(workspace, size)
+def check_room(folder: Folder, size: int) -> None:
+    """Refuse where ``folder`` has no room for copies of ``size`` bytes."""
+    if folder.free_bytes() < size + _SPARE:
+        raise Refused(_no_room(folder, " for %d bytes of temporary copies" % size))
 
 
 def _write_all(descriptor: int, piece: bytes) -> None:
@@ -112,9 +112,5 @@ def _write_all(descriptor: int, piece: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _no_room(folder: Folder, size: int | None = None) -> ToolFailed:
-    needed = "" if size is None else " for a copy of %d bytes" % size
-    return ToolFailed(
-        "There is not enough space in %s%s; free some, or set workspace to a directory that has it."
-        % (shown(folder.path), needed)
-    )
+def _no_room(folder: Folder, what: str = "") -> str:
+    return "There is not enough space in %s%s; free some, or set another work directory." % (shown(folder.path), what)

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 _TRIES = 5
-_PAGES_A_STEP = 16
+# Half of SQLite's usual page cache: what the first step has written must not yet reach the file, whose change counter
+# is to be compared then.
+_BYTES_A_STEP = 1 << 20
 # In rollback mode nobody begins to read while SQLite itself waits for those who are reading to end.
 _DRAINING = 0.05
 
@@ -149,10 +151,11 @@ class Swap:
                 self._intend()
 
         pages = self._loaded.execute("PRAGMA page_count").fetchone()[0]
+        in_a_step = _BYTES_A_STEP // self._loaded.execute("PRAGMA page_size").fetchone()[0]
         with closing(connect(self.path, READ_WRITE, wait=_DRAINING)) as live:
             try:
                 # The first step must never be the last one, for that commits.
-                self._loaded.backup(live, pages=min(_PAGES_A_STEP, pages - 1), progress=progress, sleep=POLL)
+                self._loaded.backup(live, pages=min(in_a_step, pages - 1), progress=progress, sleep=POLL)
             except (HoldfastError, _SomebodyCommitted):
                 self._forget_intent()
                 raise
