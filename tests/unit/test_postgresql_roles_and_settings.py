@@ -34,7 +34,6 @@ ROLE = {
     "settings": [],
     "member_of": [],
 }
-BIG = 1 << 30
 
 
 @pytest.mark.parametrize(
@@ -110,28 +109,34 @@ def test_properties_name_no_database_so_that_they_fit_any() -> None:
     assert script.count(':"database"') == 5
 
 
+MANY = [50 << 20] * 4
+
+
 @pytest.mark.parametrize(
-    ("settings", "size", "encrypted", "form"),
+    ("settings", "sizes", "encrypted", "form"),
     [
-        (EngineSettings(jobs=2), BIG, False, "directory"),
-        (EngineSettings(jobs=2), BIG, True, "stream"),
-        (EngineSettings(jobs=1), BIG, False, "stream"),
-        (EngineSettings(jobs=2), 1000, False, "stream"),
-        (EngineSettings(jobs=1, form="directory"), 1000, False, "directory"),
-        (EngineSettings(jobs=8, form="stream"), BIG, False, "stream"),
+        (EngineSettings(jobs=2), MANY, False, "directory"),
+        (EngineSettings(jobs=2), MANY, True, "stream"),
+        (EngineSettings(jobs=1), MANY, False, "stream"),
+        (EngineSettings(jobs=2), [], False, "stream"),
+        (EngineSettings(jobs=2), [1000] * 4, False, "stream"),
+        (EngineSettings(jobs=2), [1 << 30, 1 << 20], False, "stream"),
+        (EngineSettings(jobs=2), [8192] * 20000, False, "stream"),
+        (EngineSettings(jobs=1, form="directory"), [1000], False, "directory"),
+        (EngineSettings(jobs=8, form="stream"), MANY, False, "stream"),
     ],
 )
-def test_the_form_follows_size_jobs_and_encryption(
-    settings: EngineSettings, size: int, encrypted: bool, form: str
+def test_the_form_follows_the_tables_the_jobs_and_encryption(
+    settings: EngineSettings, sizes: list[int], encrypted: bool, form: str
 ) -> None:
-    assert chosen_form(settings, size, encrypted=encrypted) == form
+    assert chosen_form(settings, sizes, encrypted=encrypted) == form
 
 
 def test_forms_that_cannot_be_are_refused() -> None:
     with pytest.raises(BadInput, match="cannot be encrypted"):
-        chosen_form(EngineSettings(form="directory"), BIG, encrypted=True)
+        chosen_form(EngineSettings(form="directory"), MANY, encrypted=True)
     with pytest.raises(BadInput, match='no form "tar"'):
-        chosen_form(EngineSettings(form="tar"), BIG, encrypted=False)
+        chosen_form(EngineSettings(form="tar"), MANY, encrypted=False)
 
 
 def test_contents_that_lack_objects_are_no_backup() -> None:

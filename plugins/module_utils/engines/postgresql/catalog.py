@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ...model import TableRows
 from .session import Session, identifier
 
-_COUNT_BATCH = 200
+_COUNT_BATCH = 100
 
 # FirstNormalObjectId in access/transam.h: objects below it came with the server.
 FIRST_USER_OID = 16384
@@ -82,6 +82,15 @@ def list_tables(session: Session) -> tuple[Table, ...]:
         " ORDER BY n.nspname, c.relname".format(member=member_of_extension("pg_class", "c.oid"), schemas=USER_SCHEMAS)
     )
     return tuple(Table(**row) for row in rows)
+
+
+def table_sizes(session: Session) -> list[int]:
+    """The bytes of each table with rows, its out-of-line storage included; what is dropped meanwhile is left out."""
+    rows = session.query(
+        "SELECT pg_catalog.pg_table_size(c.oid) AS size FROM pg_catalog.pg_class AS c"
+        " WHERE c.relkind = 'r' AND c.relnamespace IN (%s)" % USER_SCHEMAS
+    )
+    return [row["size"] for row in rows if row["size"] is not None]
 
 
 def count_rows(tables: tuple[Table, ...], ask: Callable[[str], list[dict]]) -> tuple[TableRows, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...artifacts import ArtifactWriter
@@ -28,6 +29,7 @@ DUMP_FILE = "dump.pgdump"
 
 _MOST_JOBS = 4
 _WORTH_A_DIRECTORY = 64 << 20
+_WORTH_A_FILE = 64 << 10
 _LOCKS_AT_ONCE = 2.0
 _LISTED = re.compile(r"^\d+; (\d+) (\d+) (.*)$", re.ASCII)
 _NAMED = 5
@@ -57,10 +59,12 @@ def usual_jobs() -> int:
     return min(len(os.sched_getaffinity(0)), _MOST_JOBS)
 
 
-def chosen_form(settings: EngineSettings, size: int, *, encrypted: bool) -> str:
-    """``directory`` or ``stream``. An encrypted dump is always a stream, for a directory would land in plain text.
+def chosen_form(settings: EngineSettings, sizes: Sequence[int], *, encrypted: bool) -> str:
+    """``directory`` or ``stream``; ``sizes``: of each table in bytes.
 
-    By itself a directory is chosen where its workers pay: from 64 MiB on, with more than one job.
+    An encrypted dump is always a stream, for a directory would land in plain text. By itself a directory is chosen
+    where its workers pay: they share the work by whole tables, compress with gzip where they are older than version
+    16, and each of their files costs the disk a moment.
     """
     if settings.form == DIRECTORY and encrypted:
         raise BadInput("A dump in directory form cannot be encrypted while it is written; set form to stream or auto.")
@@ -68,8 +72,14 @@ def chosen_form(settings: EngineSettings, size: int, *, encrypted: bool) -> str:
         return settings.form
     if settings.form != "auto":
         raise BadInput("There is no form %s; the forms are auto, directory and stream." % shown(settings.form))
-    is_worth_it = size >= _WORTH_A_DIRECTORY and (settings.jobs or usual_jobs()) > 1
-    return DIRECTORY if is_worth_it and not encrypted else STREAM
+    has_workers = (settings.jobs or usual_jobs()) > 1
+    return DIRECTORY if has_workers and not encrypted and _can_be_shared(sizes) else STREAM
+
+
+def _can_be_shared(sizes: Sequence[int]) -> bool:
+    """Whether there is enough to do, no table that one worker alone would be busy with, and few enough files."""
+    total = sum(sizes)
+    return total >= _WORTH_A_DIRECTORY and max(sizes) <= total / 2 and total / len(sizes) >= _WORTH_A_FILE
 
 
 def dump(context: ServerContext, snapshot: Snapshot, writer: ArtifactWriter, form: str) -> Dumped:

@@ -134,10 +134,15 @@ def _locked_out(context: ServerContext, session: Session) -> Busy:
 
 @contextmanager
 def inside(session: Session, snapshot: Snapshot) -> Iterator[None]:
-    """A transaction of another session that sees what the snapshot holds."""
-    with session.transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY"):
-        session.execute("SET TRANSACTION SNAPSHOT " + literal(snapshot.name))
-        yield
+    """A transaction of another session that sees what the snapshot holds; raises NoRoomForLocks."""
+    try:
+        with session.transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY"):
+            session.execute("SET TRANSACTION SNAPSHOT " + literal(snapshot.name))
+            yield
+    except SqlError as reason:
+        if reason.sqlstate == _NO_ROOM:
+            raise NoRoomForLocks(str(reason)) from None
+        raise
 
 
 class Beside(Generic[Answer]):

@@ -17,7 +17,7 @@ from ...errors import Busy, shown
 from ...model import Fingerprint, Server, TableRows
 from ..base import Facts, Taken
 from .by_hand import commands, properties_sql
-from .catalog import count_objects, count_rows
+from .catalog import count_objects, count_rows, table_sizes
 from .context import ServerContext
 from .dump import STREAM, Dumped, check_contents, chosen_form, dump, objects_to_dump
 from .leftovers import left_out
@@ -37,7 +37,7 @@ from .visibility import check_visibility
 
 METHOD = "pg_dump"
 _NOT_ALLOWED = "42501"
-_TRIES = 5
+_TRIES = 6
 _PAUSE = 0.5
 
 
@@ -72,23 +72,22 @@ def take(context: ServerContext, writer: ArtifactWriter) -> Taken:
     """A consistent backup; after a clash with somebody's DDL it is tried again, at last as a single stream."""
     with context.session() as session:
         check_visibility(session)
-        server, size = server_of(session), _size(session)
-    form = chosen_form(context.settings, size, encrypted=writer.is_encrypted)
+        server, size, sizes = server_of(session), _size(session), table_sizes(session)
+    form = chosen_form(context.settings, sizes, encrypted=writer.is_encrypted)
     conflict: LockConflict | None = None
     holding = True
     for _attempt in range(_TRIES):
         try:
-            return _take_once(context, writer, server, size, STREAM if conflict else form, holding=holding)
+            return _take_once(context, writer, server, size, form, holding=holding)
         except NoRoomForLocks:
-            if not holding:
+            # First without our own locks on every table beside pg_dump's, then without those of its workers.
+            if not holding and form == STREAM:
                 raise
-            # Our locks on every table and pg_dump's do not fit together.
-            holding = False
-            continue
+            holding, form = False, form if holding else STREAM
         except LockConflict as reason:
-            conflict = reason
-        # Not in step with work that comes at regular intervals.
-        time.sleep(random.uniform(0, _PAUSE))
+            conflict, form = reason, STREAM
+            # Not in step with work that comes at regular intervals.
+            time.sleep(random.uniform(0, _PAUSE))
     raise Busy(
         "Statements that change or lock tables of database %s kept getting in the way of pg_dump; run the backup when"
         " no migration is under way. (%s)" % (shown(context.database), conflict)
