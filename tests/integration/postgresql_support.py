@@ -342,31 +342,6 @@ def client_majors() -> list[int]:
     return [major for major in MAJORS if major <= own_major()]
 
 
-# Fixtures carry other names than the functions, so that a test file can import these and use those.
-
-
-@pytest.fixture(name="park", scope="session")
-def park_fixture() -> Iterator[Park]:
-    """All servers of this run."""
-    park = Park()
-    yield park
-    park.close()
-
-
-@pytest.fixture(name="server", scope="session")
-def server_fixture(park: Park) -> Server:
-    """The server that the installed clients belong to."""
-    return park.server(own_major())
-
-
-@pytest.fixture(name="database")
-def database_fixture(server: Server, request: pytest.FixtureRequest) -> Iterator[str]:
-    """An empty database, dropped afterwards."""
-    name = server.create_database("db_" + re.sub(r"\W+", "_", request.node.name)[:40])
-    yield name
-    server.psql('DROP DATABASE IF EXISTS "%s" WITH (FORCE)' % name)
-
-
 @dataclass
 class Stored:
     """A backup that was taken into a plain folder."""

@@ -18,8 +18,6 @@ import pytest
 import yaml
 from integration.postgresql_support import (
     account_name,
-    park_fixture,  # noqa: F401 # pylint: disable=unused-import
-    server_fixture,  # noqa: F401 # pylint: disable=unused-import
 )
 from playing import ROOT, Stage
 

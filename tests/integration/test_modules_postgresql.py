@@ -11,7 +11,6 @@ from __future__ import annotations
 import pathlib
 
 import pytest
-from integration.postgresql_support import park_fixture, server_fixture  # noqa: F401 # pylint: disable=unused-import
 from modules_at_work import Workplace, difference
 from playing import tree
 

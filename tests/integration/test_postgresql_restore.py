@@ -11,9 +11,6 @@ from integration.postgresql_restoring import order_of, restore
 from integration.postgresql_support import (
     Park,
     client_majors,
-    database_fixture,  # noqa: F401
-    park_fixture,  # noqa: F401
-    server_fixture,  # noqa: F401
     take,
 )
 

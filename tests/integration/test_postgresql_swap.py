@@ -13,8 +13,6 @@ from ansible_collections.holdfast.db.plugins.module_utils.workspace import works
 from integration.postgresql_restoring import MARKER, leftovers, order_of, restore
 from integration.postgresql_support import (
     Server,
-    park_fixture,  # noqa: F401
-    server_fixture,  # noqa: F401
     take,
 )
 

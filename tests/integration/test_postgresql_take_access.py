@@ -18,11 +18,8 @@ from ansible_collections.holdfast.db.plugins.module_utils.model import Connectio
 from integration.postgresql_support import (
     Server,
     account_name,
-    database_fixture,  # noqa: F401
-    park_fixture,  # noqa: F401
     restore_by_hand,
     running_server,
-    server_fixture,  # noqa: F401
     system_programs,
     take,
 )

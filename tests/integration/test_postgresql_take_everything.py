@@ -20,10 +20,8 @@ from integration.postgresql_support import (
     Server,
     Stored,
     client_majors,
-    park_fixture,  # noqa: F401
     restore_by_hand,
     running_server,
-    server_fixture,  # noqa: F401
     system_programs,
     take,
 )
