@@ -46,6 +46,9 @@ def main() -> int:
             paper.say("What stands after a $ is run for real, in the folder demo; what follows it was answered.")
             databases = open_shop(paper, stack)
             circle(paper, playbook, databases)
+    except BrokenPipeError:  # nobody reads on, as behind `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (PlaybookError, OSError, RuntimeError) as error:
         paper.bad(f"The demo cannot go on. {error}")
         return 1

@@ -245,6 +245,14 @@ def test_a_second_demo_at_the_same_time_is_refused(told: tuple[Clone, str]) -> N
     assert "Another demo is running in this checkout; wait for its end." in output
 
 
+def test_whoever_stops_reading_gets_no_traceback(told: tuple[Clone, str]) -> None:
+    clone, _output = told
+    status, output = clone.run("bash", "-c", "demo/run | head -n 3; exit ${PIPESTATUS[0]}")
+    assert status == 128 + signal.SIGPIPE
+    assert "Traceback" not in output
+    assert "Exception" not in output
+
+
 def started_until_backups(clone: Clone) -> subprocess.Popen[str]:
     """A demo that has its databases and is about to back them up."""
     process = clone.start("demo/run")
