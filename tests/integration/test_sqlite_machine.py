@@ -174,7 +174,12 @@ def test_root_does_not_follow_a_link_that_a_stranger_has_laid(tmp_path, open_fol
     for path in (open_folder / "home" / "shop.db", open_folder / "data" / "secret.db"):
         with pytest.raises(Refused, match="name the file itself"):
             engine_for(path).look()
+    # A way back up leads to where the link before it has led.
+    os.symlink("data/../%s/secret.db" % tmp_path.name, open_folder / "round.db")
+    with pytest.raises(Refused, match="name the file itself"):
+        engine_for(open_folder / "round.db").look()
     os.chown(open_folder / "data", 0, 0, follow_symlinks=False)
+    engine_for(open_folder / "round.db").look()
     engine_for(open_folder / "data" / "secret.db").look()
 
 

@@ -21,6 +21,8 @@ from .sqlite_marker import read_intent, read_marker
 from .sqlite_private import COPY, empty_file
 from .sqlite_swap import settle
 
+_LINKS = 40  # as many as Linux follows
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -58,8 +60,8 @@ class LiveFile:
         folder = os.path.dirname(self.path)
         if not os.path.isdir(folder):
             raise NotFound(
-                "There is no directory %s on this host, where the SQLite database %s should be; make it, or name the"
-                " right path." % (shown(folder), shown(self.database))
+                "There is no directory %s that this user may enter, where the SQLite database %s would be;"
+                " make it, or name the right path." % (shown(folder), shown(self.database))
             )
         owner = os.lstat(self.path if self.exists else folder).st_uid
         if os.geteuid() != 0:
@@ -129,25 +131,19 @@ def _check_links(path: str, owner: int) -> None:
 
     Root works with the rights of the file's owner, so whoever lays a link would choose in whose files it works.
     """
-    way = path
-    for _steps in range(40):
-        link = _last_link(way)
-        if link is None:
-            return
-        if os.lstat(link).st_uid not in (0, owner):
+    done, ahead, links = "/", path.split("/"), 0
+    while ahead and links <= _LINKS:
+        part = ahead.pop(0)
+        here = os.path.dirname(done) if part == ".." else os.path.normpath(os.path.join(done, part))
+        if not os.path.islink(here):
+            done = here
+            continue
+        if os.lstat(here).st_uid not in (0, owner):
             raise Refused(
                 "On the way to %s, the link %s belongs neither to root nor to the owner of the file it leads to; name"
-                " the file itself." % (shown(path), shown(link))
+                " the file itself." % (shown(path), shown(here))
             )
-        rest = os.path.relpath(way, link) if way != link else ""
-        way = os.path.join(os.path.dirname(link), os.readlink(link), "" if rest == "" else rest)
-        way = os.path.abspath(way)
-
-
-def _last_link(path: str) -> str | None:
-    """The first component of ``path`` from its end that is a link."""
-    while path != os.path.dirname(path):
-        if os.path.islink(path):
-            return path
-        path = os.path.dirname(path)
-    return None
+        links += 1
+        leads_to = os.readlink(here)
+        done = "/" if leads_to.startswith("/") else done
+        ahead = leads_to.split("/") + ahead
