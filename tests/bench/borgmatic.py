@@ -54,9 +54,10 @@ class _Borg:
             "HOME": str(folder),
             "BORG_BASE_DIR": str(folder),
             "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes",
+            "PGHOST": shop.socket,  # not as a hostname: borgmatic 1.7 takes that into the path of its own files
             "PATH": f"{programs}:{os.environ['PATH']}",
         }
-        folder.mkdir()
+        (folder / "files").mkdir(parents=True)  # borgmatic 1.7 backs up no database without some directory
         told = _configured(shop, self._repository, folder)
         self._configuration.write_text(yaml.safe_dump(told))
 
@@ -71,11 +72,11 @@ class _Borg:
 
 
 def _configured(shop: Ours, repository: pathlib.Path, folder: pathlib.Path) -> dict:
-    """In the sectioned form of borgmatic 1.7, which later versions still read."""
-    database = {"name": shop.database, "hostname": shop.socket, "username": "postgres", "format": "custom"}
+    """In the sectioned form of borgmatic 1.7; later versions still read it."""
+    database = {"name": shop.database, "username": "postgres", "format": "custom"}
     return {
         "location": {
-            "source_directories": [],
+            "source_directories": [str(folder / "files")],
             "repositories": [str(repository)],
             "borgmatic_source_directory": str(folder / "dumps"),
         },

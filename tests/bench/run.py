@@ -15,6 +15,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -205,4 +206,6 @@ def _say(what: str) -> None:
 
 if __name__ == "__main__":
     os.umask(0o077)
+    # Ended from outside, it still stops its server and removes its data.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())
