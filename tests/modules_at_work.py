@@ -8,6 +8,9 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Callable
 
+from ansible_collections.holdfast.db.plugins.module_utils.operations.catalog import catalog
+from ansible_collections.holdfast.db.plugins.module_utils.operations.requests import Place, Selection
+from ansible_collections.holdfast.db.plugins.module_utils.repository.base import Entry
 from playing import Played, Stage, tree
 from returned import assert_explained
 
@@ -49,6 +52,10 @@ class Workplace:
     def stored(self) -> list[str]:
         """The ids of the backups that lie in the repository."""
         return sorted(path.parent.name for path in self.repository.rglob("*Z-*/manifest.json"))
+
+    def entries(self) -> tuple[Entry, ...]:
+        """What the repository says of itself, newest first, without Ansible in between."""
+        return catalog(Place(str(self.repository)), Selection()).entries
 
     def four_steps(self, module: str, options: dict, look: Callable[[], object]) -> tuple[dict, dict, dict, dict]:
         """Check, run, check again, run again; ``look`` tells the state that matters. Returns the four results."""

@@ -76,13 +76,14 @@ def test_a_backup_is_pinned_and_let_go(shop):
     made = shop.backup()
 
     def pinned():
-        return [one["pinned"] for one in shop.do("backup_info", {})]
+        return [entry.pinned for entry in shop.entries()]
 
     _foretold, done, _idle, _again = shop.four_steps("backup", {"id": made["id"], "pinned": True}, pinned)
     assert done["backup"]["pinned"] is True
     assert difference(done)["before"] == {"pinned": False}
     assert difference(done)["after"] == {"pinned": True}
     assert pinned() == [True]
+    assert [one["pinned"] for one in shop.do("backup_info", {})] == [True]
     refused = shop.play("backup", {"id": made["id"], "state": "absent"})
     assert refused.failed
     assert "pinned" in refused.result["msg"]
@@ -104,7 +105,7 @@ def test_an_emptied_database_is_flagged_until_somebody_acknowledges_it(shop):
     assert shop.do("verify", {"id": "latest"})["reports"][0]["backup"]["id"] == first["id"]
 
     def acknowledged():
-        return [one["acknowledged"] for one in shop.do("backup_info", {"id": second["id"]})]
+        return [entry.id for entry in shop.entries() if entry.acknowledged]
 
     shop.four_steps("backup", {"acknowledge": second["id"]}, acknowledged)
     assert shop.do("verify", {"id": "latest"})["reports"][0]["backup"]["id"] == second["id"]
