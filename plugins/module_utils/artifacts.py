@@ -219,8 +219,9 @@ class ArtifactReader:
 
     def check(self, artifact: Artifact) -> None:
         """Compare size and sha256 with what lies there; raises Damaged that names the artifact."""
-        for name, sha256, size in self._expected(artifact):
-            _check_file(self._folder, name, sha256, size)
+        with ThreadPoolExecutor(_HASHERS) as pool:
+            for done in [pool.submit(_check_file, self._folder, *row) for row in self._expected(artifact)]:
+                done.result()
 
     @contextmanager
     def plain(self, artifact: Artifact) -> Iterator[tuple[int, list[Command]]]:
