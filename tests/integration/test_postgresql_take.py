@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -182,10 +183,10 @@ def test_a_statement_queued_between_our_locks_and_the_dumps_is_a_conflict_to_try
 
 def test_more_tables_than_the_server_has_locks_for_twice(tmp_path: pathlib.Path) -> None:
     """pg_dump alone fits into the server's table of locks; our own locks beside it do not."""
-    tight = {"max_locks_per_transaction": "10", "max_connections": "10", "max_prepared_transactions": "0"}
+    tight = {"max_locks_per_transaction": "16", "max_connections": "40", "max_prepared_transactions": "0"}
     with running_server(system_programs()[own_major()], **tight) as server:
         server.create_database("many")
-        server.psql("DO $$ BEGIN FOR n IN 1..300 LOOP EXECUTE format('CREATE TABLE t%s (a int)', n);"
+        server.psql("DO $$ BEGIN FOR n IN 1..1500 LOOP EXECUTE format('CREATE TABLE t%s (a int)', n);"
                     " IF n % 50 = 0 THEN COMMIT; END IF; END LOOP; END $$", "many")  # fmt: skip
         engine = server.engine("many")
         with server_context("many", engine.settings, engine.processes) as context:
@@ -193,7 +194,7 @@ def test_more_tables_than_the_server_has_locks_for_twice(tmp_path: pathlib.Path)
                 (tmp_path / "refused").mkdir()
                 dump(context, snapshot, writer_into(tmp_path / "refused"), "stream")
         stored = take(engine, tmp_path / "backup")
-        assert len(stored.rows()) == 300
+        assert len(stored.rows()) == 1500
 
 
 @pytest.mark.parametrize("rewrite", REWRITES)
@@ -335,6 +336,53 @@ def test_without_compression(server: Server, database: str, tmp_path: pathlib.Pa
     assert stored.taken.properties["dump"]["compression"] == "none"
     assert stored.taken.artifacts[0].encoding == ()
     assert server.engine(database).check_structure(*_as_published(stored, tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small file system")
+@pytest.mark.parametrize("form", ["stream", "directory"])
+def test_a_full_disk_is_named(server: Server, database: str, tmp_path: pathlib.Path, form: str) -> None:
+    server.psql(
+        "CREATE TABLE big AS SELECT md5(n::text) || md5((-n)::text) FROM generate_series(1, 200000) AS n", database
+    )
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(small)], check=True)
+    try:
+        with pytest.raises(ToolFailed, match=r"[Nn]o space left"):
+            take(server.engine(database, form=form), small / "backup")
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+KILLED = """
+import pathlib, sys
+sys.path[:0] = %r
+from integration.postgresql_support import Server, Programs, take, newest_clients
+server = Server(Programs("", 0, {}), pathlib.Path(%r), newest_clients())
+take(server.engine(%r, form=%r, jobs=2, tools=%r), pathlib.Path(%r))
+"""
+
+
+@pytest.mark.parametrize("form", ["stream", "directory"])
+def test_nothing_goes_on_in_the_server_after_we_were_killed(
+    server: Server, database: str, tmp_path: pathlib.Path, form: str
+) -> None:
+    # Two tables that each take a worker many seconds to read.
+    server.psql(
+        "CREATE TABLE one AS SELECT repeat('x', 1000) FROM generate_series(1, 400000);"
+        "CREATE TABLE two AS SELECT * FROM one",
+        database,
+    )
+    paths = [path for path in sys.path if path]
+    with tools(server, pg_dump='exec nice -n 19 "$REAL" "$@"') as directory:
+        script = KILLED % (paths, str(server.base), database, form, directory, str(tmp_path / "backup"))
+        program = subprocess.Popen([sys.executable, "-c", script])
+        ours = "SELECT count(*) FROM pg_stat_activity WHERE datname = '%s' AND application_name = 'holdfast'" % database
+        copying = ours + " AND query LIKE 'COPY%'"
+        wait_until(lambda: int(server.psql(copying)) >= (2 if form == "directory" else 1))
+        program.kill()
+        program.wait()
+        wait_until(lambda: server.psql(ours) == "0")
 
 
 def test_what_a_dump_leaves_out_is_said(server: Server, database: str, tmp_path: pathlib.Path) -> None:
