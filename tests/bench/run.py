@@ -71,7 +71,11 @@ def main() -> int:
     with _work_folder(options.work) as work:
         facts = machine.facts(work)
         bench = Bench(work, Collection.copied(work), options.rounds, options.size, options.sqlite_size, options.backups)
-        rows = _measure(bench, options.parts, facts)
+        rows: list[report.Row] = []
+        try:
+            _measure(bench, options.parts, facts, rows)
+        except KeyboardInterrupt:
+            print("\nInterrupted; these parts were done:")
     print("\n" + "\n".join(f"{name}: {value}" for name, value in facts.items()))
     print(f"rounds: {options.rounds}, every figure a median\n")
     print(report.table(rows))
@@ -81,9 +85,8 @@ def main() -> int:
     return 0
 
 
-def _measure(bench: Bench, parts: list[str], facts: dict[str, str]) -> list[report.Row]:
-    """The rows of every part, in order. One server serves all that need PostgreSQL."""
-    rows: list[report.Row] = []
+def _measure(bench: Bench, parts: list[str], facts: dict[str, str], rows: list[report.Row]) -> None:
+    """Add the rows of every part, in order. One server serves all that need PostgreSQL."""
     with contextlib.ExitStack() as stack:
         if {"postgresql", "playbooks", "borgmatic", "many"} & set(parts):
             server = stack.enter_context(_server())
@@ -108,7 +111,6 @@ def _measure(bench: Bench, parts: list[str], facts: dict[str, str]) -> list[repo
             empty.forget("sample")
             empty.create("sample")
             rows += many_backups.rows(bench.collection, empty.repository, work, bench.backups, bench.rounds)
-    return rows
 
 
 def _postgresql(bench: Bench, server: Server, shop: Ours, empty: Ours) -> list[report.Row]:
