@@ -209,7 +209,8 @@ class _Bucket:
         if len(self.holders) == self.count:
             return _Opinion(keeps=False, why=f"{self.label} is full with {self.count} newer")
         self.holders[period] = candidate.id
-        return _Opinion(keeps=True, why=f"{self.label} {len(self.holders)} of {self.count} ({period})")
+        place = f"{self.label} {len(self.holders)} of {self.count}"
+        return _Opinion(keeps=True, why=place if period == candidate.id else f"{place} ({period})")
 
 
 def _itself(candidate: Candidate, _zone: tzinfo) -> str:
