@@ -172,9 +172,11 @@ def test_verify_fails_on_a_flipped_bit_and_names_the_file(shop):
     made = shop.backup()
     dump = next(one for one in made["artifacts"] if one["role"] == "dump")
     path = next(shop.repository.rglob(dump["name"]))
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    before = tree(shop.world)
+    assert shop.play("verify", {"id": "all"}, check=True).failed
+    assert tree(shop.world) == before
     played = shop.play("verify", {"id": "all"})
     assert played.failed
     assert played.status != 0
@@ -182,6 +184,12 @@ def test_verify_fails_on_a_flipped_bit_and_names_the_file(shop):
     assert_explained("verify", played.result)
     assert played.result["verify"]["damaged"] == 1
     assert played.result["verify"]["reports"][0]["artifact"] == dump["name"]
+    (listed,) = shop.do("backup_info", {})
+    assert (listed["status"], listed["id"]) == ("damaged", made["id"])
+    assert dump["name"] in listed["problem"]
+    path.write_bytes(whole)
+    assert shop.do("verify", {"id": "all"})["damaged"] == 0
+    assert [entry.status for entry in shop.entries()] == ["completed"]
 
 
 def test_prune_does_exactly_what_it_foretold(shop):
