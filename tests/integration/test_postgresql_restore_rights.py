@@ -131,3 +131,38 @@ def test_the_password_of_the_temporary_role_is_in_no_log(server: Server, tmp_pat
     server.psql("DROP DATABASE hostile_copy")
     said = re.findall(r"CREATE ROLE \"holdfast_load_\w+\" LOGIN PASSWORD '([^']*)'", server.log())
     assert said and all(one.startswith("SCRAM-SHA-256$") for one in said)
+
+
+@pytest.mark.parametrize("form", ["stream", "directory"])
+def test_what_nobody_could_know_beforehand_is_loaded_again_as_superuser_with_one_line(
+    server: Server, tmp_path: pathlib.Path, form: str
+) -> None:
+    make_hostile(server, "hostile")
+    server.psql(
+        "CREATE SCHEMA more AUTHORIZATION %s;"
+        " CREATE FUNCTION more.sealed(t text) RETURNS boolean LANGUAGE sql IMMUTABLE LEAKPROOF AS 'SELECT t IS NULL';"
+        " ALTER FUNCTION more.sealed OWNER TO %s" % (TENANT, TENANT),
+        "hostile",
+    )
+    stored = take(server.engine("hostile", form=form, jobs=2), tmp_path / "backup")
+    with pytest.raises(Refused, match="only superuser can define a leakproof function"):
+        restore(server, "hostile_copy", order_of(stored), load_as="owner")
+    assert trophies(server) == []
+    done = restore(server, "hostile_copy", order_of(stored))
+    (warning,) = done.loaded.warnings
+    assert "leakproof" in warning and "runs with power over the whole server" in warning
+    server.psql("DROP DATABASE hostile_copy")
+    clear_trophies(server)
+
+
+def test_an_owner_who_is_a_superuser_is_no_protection_and_that_is_said(server: Server, tmp_path: pathlib.Path) -> None:
+    server.create_database("owned_by_power")
+    server.psql("CREATE TABLE t AS SELECT 1 AS a", "owned_by_power")
+    stored = take(server.engine("owned_by_power"), tmp_path / "backup")
+    with pytest.raises(Refused, match="is a superuser or can become one"):
+        restore(server, "copy", order_of(stored), load_as="owner")
+    with pytest.raises(Refused, match="is a superuser or can become one"):
+        restore(server, "copy", order_of(stored, is_foreign=True))
+    done = restore(server, "copy", order_of(stored))
+    assert "is a superuser or can become one" in done.loaded.warnings[0]
+    server.psql("DROP DATABASE copy; DROP DATABASE owned_by_power")

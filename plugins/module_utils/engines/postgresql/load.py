@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -194,52 +194,43 @@ def _load(
     context: ServerContext, session: Session, order: LoadOrder, workspace: Folder, name: str, ready: Preparation
 ) -> tuple[str, ...]:
     """Load as the plan says; returns warnings. Where the owner turns out not to suffice and may be replaced, again."""
-    if ready.plan.by != OWNER:
-        _load_once(context, order, workspace, name, ready, as_owner=None)
-        return ()
-    try:
-        _load_once(context, order, workspace, name, ready, as_owner=session)
-        return ()
-    except (NoEntry, ToolFailed) as reason:
-        is_ours_to_solve = isinstance(reason, NoEntry) or is_denial(reason)
-        if not is_ours_to_solve:
-            raise
-        if not ready.plan.may_change:
-            raise Refused(
-                "The dump cannot be loaded with the rights of its owner %s alone: %s; use load_as: superuser if you"
-                " trust everything in it." % (shown(ready.plan.owner), str(reason).rstrip("."))
-            ) from None
-        warning = superuser_warning(str(reason).rstrip("."))
-    _drop_database(session, name)
-    _create(session, name, ready)
-    _load_once(context, order, workspace, name, ready, as_owner=None)
-    return (warning,)
-
-
-def _load_once(
-    context: ServerContext,
-    order: LoadOrder,
-    workspace: Folder,
-    name: str,
-    ready: Preparation,
-    *,
-    as_owner: Session | None,
-) -> None:
-    """Load everything; ``as_owner``: the session that makes the temporary role, None to load as we are."""
     dumped_by = ready.contents.client_version if ready.contents is not None else None
     ourselves = Loader(context, context.access, programs_for(context, dumped_by), name)
+    warnings: tuple[str, ...] = ()
     with opened_dump(order, context.access.account, workspace) as dump:
-        if as_owner is None:
+        if ready.plan.by != OWNER:
             _load_all(ourselves, dump, ready, beforehand=())
         else:
-            if ready.plan.beforehand:
-                load_entries(ourselves, dump, ready.plan.beforehand)
-            with acting_as_owner(context, as_owner, ready.plan.owner, name) as access:
-                _load_all(
-                    Loader(context, access, ourselves.programs, name), dump, ready, beforehand=ready.plan.beforehand
-                )
+            reason = _load_as_owner(ourselves, session, dump, ready)
+            if reason is not None:
+                warnings = (superuser_warning(reason),)
+                _drop_database(session, name)
+                _create(session, name, ready)
+                _load_all(ourselves, dump, ready, beforehand=())
     if is_empty(context, name) and _should_hold_something(order, ready):
         raise RestoreFailed("The dump was read without an error, but nothing came of it: the copy is empty.")
+    return warnings
+
+
+def _load_as_owner(ourselves: Loader, session: Session, dump: Dump, ready: Preparation) -> str | None:
+    """Load by a temporary member of the owner; returns why that could not be done, where a superuser may go on."""
+    owner = ready.plan.owner
+    try:
+        if ready.plan.beforehand:
+            load_entries(ourselves, dump, ready.plan.beforehand)
+        with acting_as_owner(ourselves.context, session, owner, ourselves.database) as access:
+            _load_all(replace(ourselves, access=access), dump, ready, beforehand=ready.plan.beforehand)
+        return None
+    except (NoEntry, ToolFailed) as reason:
+        if not isinstance(reason, NoEntry) and not is_denial(reason):
+            raise
+        said = str(reason).rstrip(".")
+        if ready.plan.may_change:
+            return said
+        raise Refused(
+            "The dump cannot be loaded with the rights of its owner %s alone: %s; use load_as: superuser if you trust"
+            " everything in it." % (shown(owner), said)
+        ) from None
 
 
 def _load_all(loader: Loader, dump: Dump, ready: Preparation, *, beforehand: Sequence[Entry]) -> None:
@@ -247,8 +238,8 @@ def _load_all(loader: Loader, dump: Dump, ready: Preparation, *, beforehand: Seq
     if dump.form == PLAIN:
         load_text(loader, dump)
         return
-    done = {entry.dump_id for entry in beforehand}
-    rest = [entry for entry in ready.contents.entries if entry.dump_id not in done] if done else None
+    without = {entry.dump_id for entry in (*beforehand, *ready.plan.left_out)}
+    rest = [entry for entry in ready.contents.entries if entry.dump_id not in without] if without else None
     load_archive(loader, dump, entries=rest, without_owners=ready.plan.without_owners)
 
 

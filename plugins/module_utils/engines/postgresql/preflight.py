@@ -16,7 +16,8 @@ from .archive import major_of, programs_for, properties_of
 from .contents import Contents
 from .context import ServerContext
 from .load import prepare
-from .session import Session, SqlError
+from .naming import KEPT, LOADING, RESTORED
+from .session import Session, SqlError, identifier, literal
 from .swappable import check_swappable
 from .words import some_of
 
@@ -68,6 +69,14 @@ def _check_own_rights(session: Session) -> None:
         raise Refused(
             "Before PostgreSQL 15 only a superuser may keep the marker that says what was restored, and %s is none;"
             " connect as a superuser." % shown(session.user)
+        )
+    words = (RESTORED, LOADING, KEPT)
+    if not all(
+        session.value("SELECT pg_catalog.has_parameter_privilege(%s, 'SET') AS may" % literal(word)) for word in words
+    ):
+        raise Refused(
+            "%s may not keep the marker that says what was restored; connect as a superuser, or let one run: GRANT SET"
+            " ON PARAMETER %s TO %s." % (shown(session.user), ", ".join(words), identifier(session.user))
         )
 
 

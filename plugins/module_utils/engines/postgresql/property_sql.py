@@ -18,6 +18,7 @@ from .parameters import set_clause
 from .session import Session, SqlError, identifier, literal
 from .words import some_of
 
+_USUAL_TABLESPACE = "pg_default"
 _OLDEST_WITH = {"icu": 150000, "builtin": 170000}
 _PRIVILEGES = ("CONNECT", "CREATE", "TEMPORARY")
 
@@ -47,7 +48,9 @@ def creation_options(properties: Mapping[str, Any], server_version: int) -> str:
         words.append("LOCALE_PROVIDER libc")
     if properties.get("icu_rules") is not None:
         words.append("ICU_RULES " + literal(properties["icu_rules"]))
-    words.append("TABLESPACE " + identifier(properties["tablespace"]))
+    if properties["tablespace"] != _USUAL_TABLESPACE:
+        # Naming the usual one would ask for a privilege that ordinary users do not have on it.
+        words.append("TABLESPACE " + identifier(properties["tablespace"]))
     return " ".join(words)
 
 

@@ -35,6 +35,7 @@ _SUPERUSER_KINDS = (
     "TEXT SEARCH PARSER",
     "TEXT SEARCH TEMPLATE",
 )
+_PUBLIC_IS_THE_OWNERS = 15
 _COMES_FIRST = ("SCHEMA", "EXTENSION")
 _BELONGS_TO_FIRST = ("COMMENT", "ACL")
 
@@ -45,13 +46,15 @@ class LoadPlan:
 
     ``by``: ``ourselves`` (we are no superuser), ``owner`` (a temporary member of ``owner`` that logs in) or
     ``superuser``. ``may_change``: where the owner turns out not to suffice, a superuser goes on. ``beforehand``: the
-    entries that a superuser makes first. ``without_owners``: owners and privileges in the dump are left out.
+    entries that a superuser makes first. ``left_out``: entries that nobody loads. ``without_owners``: owners and
+    privileges in the dump are left out.
     """
 
     owner: str
     by: str
     may_change: bool = False
     beforehand: tuple[Entry, ...] = ()
+    left_out: tuple[Entry, ...] = ()
     without_owners: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -78,8 +81,7 @@ def decide(session: Session, wish: Wish) -> LoadPlan:
 
     Raises Refused where ``load_as`` cannot be had, or where a dump of elsewhere would need a superuser unasked.
     """
-    is_superuser = session.value("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER")
-    if not is_superuser:
+    if not _is_superuser(session):
         return _ourselves(session, wish)
     if wish.load_as == SUPERUSER:
         return LoadPlan(wish.owner, SUPERUSER)
@@ -90,6 +92,7 @@ def decide(session: Session, wish: Wish) -> LoadPlan:
             by=OWNER,
             may_change=wish.load_as == "auto" and not wish.is_foreign,
             beforehand=() if wish.is_foreign or wish.contents is None else _beforehand(wish.contents),
+            left_out=_left_out(wish) if wish.is_foreign else (),
             without_owners=wish.is_file,
         )
     if wish.load_as == OWNER:
@@ -113,6 +116,10 @@ def superuser_warning(reason: str) -> str:
     )
 
 
+def _is_superuser(session: Session) -> bool:
+    return session.value("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER")
+
+
 def _ourselves(session: Session, wish: Wish) -> LoadPlan:
     """The plan of somebody who is no superuser."""
     if wish.load_as == SUPERUSER:
@@ -131,7 +138,7 @@ def _ourselves(session: Session, wish: Wish) -> LoadPlan:
             "%s is no superuser and cannot load all of the dump: %s; connect as a superuser."
             % (shown(session.user), some_of(obstacles))
         )
-    return LoadPlan(wish.owner, OURSELVES, without_owners=wish.is_file)
+    return LoadPlan(wish.owner, OURSELVES, left_out=_left_out(wish), without_owners=wish.is_file)
 
 
 def _obstacles(session: Session, wish: Wish) -> list[str]:
@@ -144,12 +151,11 @@ def _obstacles(session: Session, wish: Wish) -> list[str]:
             found += [entry.title for entry in wish.contents.of_kind(*_SUPERUSER_KINDS)]
         if not wish.is_file:
             found += _owned_by_others(wish, reachable)
-        if wish.is_foreign or session.user == wish.owner:
+        if wish.is_foreign or not _is_superuser(session):
             found += _untrusted_extensions(session, wish.contents)
-            if session.major < 15 and not wish.is_file:
-                found += [
-                    entry.title for entry in wish.contents.of_kind("ACL", "COMMENT") if entry.name == "SCHEMA public"
-                ]
+            if session.major < _PUBLIC_IS_THE_OWNERS:
+                kinds = ("COMMENT",) if wish.is_file else ("ACL", "COMMENT")
+                found += [entry.title for entry in wish.contents.of_kind(*kinds) if entry.name == "SCHEMA public"]
     return list(dict.fromkeys(found))
 
 
@@ -174,8 +180,20 @@ def _owned_by_others(wish: Wish, reachable: set[str]) -> list[str]:
     return [
         "%s of %s" % (entry.title, entry.owner)
         for entry in wish.contents.entries
-        if entry.owner not in fine and entry.dump_id not in own_way
+        if entry.owner not in fine and entry.dump_id not in own_way and not _is_public(entry)
     ]
+
+
+def _is_public(entry: Entry) -> bool:
+    """The schema that every database has, its privileges or its comment."""
+    return entry.schema is None and entry.name in ("public", "SCHEMA public")
+
+
+def _left_out(wish: Wish) -> tuple[Entry, ...]:
+    """What would give the schema ``public`` to another owner than every new database's: that takes a superuser."""
+    if wish.contents is None:
+        return ()
+    return tuple(entry for entry in wish.contents.of_kind("SCHEMA") if entry.name == "public")
 
 
 def _untrusted_extensions(session: Session, contents: Contents) -> list[str]:
