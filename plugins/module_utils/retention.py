@@ -210,7 +210,7 @@ class _Bucket:
             return _Opinion(keeps=False, why=f"{self.label} is full with {self.count} newer")
         self.holders[period] = candidate.id
         place = f"{self.label} {len(self.holders)} of {self.count}"
-        return _Opinion(keeps=True, why=place if period == candidate.id else f"{place} ({period})")
+        return _Opinion(keeps=True, why=place if self.period is _itself else f"{place} ({period})")
 
 
 def _itself(candidate: Candidate, _zone: tzinfo) -> str:
