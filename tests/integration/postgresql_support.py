@@ -55,6 +55,7 @@ _CONFIGURATION = {
     "wal_level": "logical",
     "max_prepared_transactions": "5",
     "jit": "off",
+    "autovacuum": "off",  # nothing happens that a test did not do
     "log_statement": "ddl",
 }
 TRUST = "local all all trust\nlocal replication all trust\n"

@@ -431,9 +431,10 @@ def test_a_broken_block_fails_the_backup_and_is_named(server: Server, database: 
 
 
 def test_look_writes_nothing(server: Server, database: str) -> None:
-    before = server.psql("SELECT pg_current_wal_insert_lsn()", database)
+    next_transaction = "SELECT txid_snapshot_xmax(txid_current_snapshot())"
+    before = server.psql(next_transaction, database)
     server.engine(database).look()
-    assert server.psql("SELECT pg_current_wal_insert_lsn()", database) == before
+    assert server.psql(next_transaction, database) == before
 
 
 # Helpers ---------------------------------------------------------------------------------------------------------

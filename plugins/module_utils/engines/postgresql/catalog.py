@@ -14,9 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...model import TableRows
-from .session import Session, identifier
+from .session import Session, SqlError, identifier
 
 _COUNT_BATCH = 100
+_NO_WAIT = 50  # milliseconds
+LOCK_TIMEOUT = "55P03"
 
 # FirstNormalObjectId in access/transam.h: objects below it came with the server.
 FIRST_USER_OID = 16384
@@ -85,11 +87,21 @@ def list_tables(session: Session) -> tuple[Table, ...]:
 
 
 def table_sizes(session: Session) -> list[int]:
-    """The bytes of each table with rows, its out-of-line storage included; what is dropped meanwhile is left out."""
-    rows = session.query(
-        "SELECT pg_catalog.pg_table_size(c.oid) AS size FROM pg_catalog.pg_class AS c"
-        " WHERE c.relkind = 'r' AND c.relnamespace IN (%s)" % USER_SCHEMAS
-    )
+    """The bytes of each table with rows, its out-of-line storage included; empty where one is locked just now.
+
+    The server opens each table for this, so the question is given up rather than made to wait.
+    """
+    try:
+        with session.transaction("READ ONLY"):
+            session.execute("SET LOCAL lock_timeout = %d" % _NO_WAIT)
+            rows = session.query(
+                "SELECT pg_catalog.pg_table_size(c.oid) AS size FROM pg_catalog.pg_class AS c"
+                " WHERE c.relkind = 'r' AND c.relnamespace IN (%s)" % USER_SCHEMAS
+            )
+    except SqlError as reason:
+        if reason.sqlstate != LOCK_TIMEOUT:
+            raise
+        return []
     return [row["size"] for row in rows if row["size"] is not None]
 
 

@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from ...errors import Busy, HoldfastError, ToolFailed, shown
-from .catalog import Table, list_tables
+from .catalog import LOCK_TIMEOUT, Table, list_tables
 from .context import ServerContext
 from .session import Session, SqlError, literal
 
@@ -26,7 +26,6 @@ Answer = TypeVar("Answer")
 
 _LOCK_BATCH = 500
 _TRIES = 6
-_LOCK_TIMEOUT = "55P03"
 _NO_ROOM = "53200"
 _GONE = ("42P01", "3F000")
 _TIME = 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'
@@ -82,7 +81,7 @@ def _attempt(context: ServerContext, session: Session, *, holding: bool) -> Snap
         session.execute("ROLLBACK")
         if reason.sqlstate in _GONE:
             return None
-        if reason.sqlstate == _LOCK_TIMEOUT:
+        if reason.sqlstate == LOCK_TIMEOUT:
             raise _locked_out(context, session) from None
         if reason.sqlstate == _NO_ROOM:
             raise NoRoomForLocks(
