@@ -24,11 +24,31 @@ _UNORDERED = ("ACL", "DEFAULT ACL")
 
 def differences_in_meaning(server: Server, original: str, other: Server, copy: str) -> list[str]:
     """Sentences on everything in which ``copy`` on ``other`` differs from ``original``; empty where nothing does."""
-    found = _differing("rows of", rows(server, original), rows(other, copy))
-    found += _differing("sequence", sequences(server, original), sequences(other, copy))
-    found += _differing("large object", large_objects(server, original), large_objects(other, copy))
-    found += _differing("property", properties(server, original), properties(other, copy))
-    return found + _differing("definition", reloaded_definitions(server, original), definitions(other, copy))
+    return differences(meaning_of_original(server, original), meaning_of_copy(other, copy))
+
+
+def meaning_of_original(server: Server, database: str) -> dict[str, dict[str, object]]:
+    """All that matters of the database that was dumped."""
+    return _outside_of_definitions(server, database) | {"definition": reloaded_definitions(server, database)}
+
+
+def meaning_of_copy(server: Server, database: str) -> dict[str, dict[str, object]]:
+    """All that matters of a database that was loaded from a dump."""
+    return _outside_of_definitions(server, database) | {"definition": definitions(server, database)}
+
+
+def differences(original: dict[str, dict[str, object]], copy: dict[str, dict[str, object]]) -> list[str]:
+    """Sentences on what differs."""
+    return [sentence for kind in original for sentence in _differing(kind, original[kind], copy[kind])]
+
+
+def _outside_of_definitions(server: Server, database: str) -> dict[str, dict[str, object]]:
+    return {
+        "rows of": rows(server, database),
+        "sequence": sequences(server, database),
+        "large object": large_objects(server, database),
+        "property": properties(server, database),
+    }
 
 
 def rows(server: Server, database: str) -> dict[str, object]:
@@ -47,33 +67,30 @@ def rows(server: Server, database: str) -> dict[str, object]:
         WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
         """,
     )
-    found: dict[str, object] = {}
+    found: dict[str, object] = {table["name"]: None for table in tables}
+    sums = []
     for table in tables:
-        if not table["is_populated"]:
-            found[table["name"]] = None
-            continue
-        # Each value in its text form and quoted, so that NULL, the empty string and separators stay apart.
-        values = " || ',' || ".join("quote_nullable(t.%s::text)" % column for column in table["columns"]) or "''"
-        only = "ONLY " if table["kind"] == "r" else ""
-        (found[table["name"]],) = _query(
-            server,
-            database,
-            "SELECT count(*) AS rows, md5(string_agg(one, '' ORDER BY one)) AS sum"
-            " FROM (SELECT md5(%s) AS one FROM %s%s AS t) AS all_rows" % (values, only, table["name"]),
-        )
+        if table["is_populated"]:
+            # Each value in its text form and quoted, so that NULL, the empty string and separators stay apart.
+            values = " || ',' || ".join("quote_nullable(t.%s::text)" % one for one in table["columns"]) or "''"
+            sums.append(
+                "SELECT $name$%s$name$ AS name, count(*) AS rows, md5(string_agg(one, '' ORDER BY one)) AS sum"
+                " FROM (SELECT md5(%s) AS one FROM %s%s AS t) AS all_rows"
+                % (table["name"], values, "ONLY " if table["kind"] == "r" else "", table["name"])
+            )
+    for row in _query(server, database, " UNION ALL ".join(sums)) if sums else []:
+        found[row.pop("name")] = row
     return found
 
 
 def sequences(server: Server, database: str) -> dict[str, object]:
     """Where each sequence stands."""
-    names = _query(
-        server,
-        database,
-        "SELECT format('%I.%I', schemaname, sequencename) AS name FROM pg_sequences",
-    )
-    return {
-        row["name"]: _query(server, database, "SELECT last_value, is_called FROM %s" % row["name"])[0] for row in names
-    }
+    names = _query(server, database, "SELECT format('%I.%I', schemaname, sequencename) AS name FROM pg_sequences")
+    states = [
+        "SELECT $name$%s$name$ AS name, last_value, is_called FROM %s" % (row["name"], row["name"]) for row in names
+    ]
+    listed = _query(server, database, " UNION ALL ".join(states)) if states else []
+    return {row.pop("name"): row for row in listed}
 
 
 def large_objects(server: Server, database: str) -> dict[str, object]:
