@@ -243,8 +243,7 @@ class Processes:
                         came_from = upstream[-1].popen.stdout.fileno() if upstream else source
                         _pass_on(came_from, upstream, watching, downstream, sink)
                         _check([*upstream, *downstream])
-                        if watching:
-                            _check(watching[-1:])
+                        _check_watchers(watching)
 
     def feed(self, chain: Sequence[Command], source: int, *, time_limit: float | None = None) -> bytes:
         """Run ``chain`` with ``source`` as its input; returns what the last command printed (kept in memory)."""
@@ -494,6 +493,14 @@ def _check(running: Sequence[_Running]) -> None:
     causes = [one for one in failed if not one.has_lost_its_reader()]
     if failed:
         raise _failure(causes[0] if causes else failed[-1])
+
+
+def _check_watchers(running: Sequence[_Running]) -> None:
+    """As ``_check``, but the last may have seen enough before the end, and those before it may fail for that alone."""
+    failed = [one for one in running if one.popen.wait() != 0]
+    causes = [one for one in failed if one is running[-1] or not one.has_lost_its_reader()]
+    if causes:
+        raise _failure(causes[0])
 
 
 def _failure(running: _Running) -> ToolFailed:

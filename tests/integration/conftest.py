@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
 from collections.abc import Iterator
 
 import pytest
+from integration.circle_support import Circle, PostgresqlCircle, SqliteCircle
 from integration.postgresql_support import Park, Server, own_major
 
 
@@ -29,3 +31,14 @@ def database_fixture(server: Server, request: pytest.FixtureRequest) -> Iterator
     name = server.create_database("db_" + re.sub(r"\W+", "_", request.node.name)[:40])
     yield name
     server.psql('DROP DATABASE IF EXISTS "%s" WITH (FORCE)' % name)
+
+
+@pytest.fixture(name="circle", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def circle_fixture(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Circle]:
+    """A small database of each engine, with an empty place for its repository."""
+    if request.param == "sqlite":
+        yield SqliteCircle(tmp_path, rows=500)
+        return
+    circle = PostgresqlCircle(tmp_path, request.getfixturevalue("server"), rows=500)
+    yield circle
+    circle.remove()
