@@ -91,7 +91,7 @@ def run(*argv: str, environment: dict[str, str] | None = None, stdin: str | None
         argv,
         input=stdin or "",
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         errors="surrogateescape",
         env=clean,
         cwd="/",
@@ -187,9 +187,19 @@ class Server:
         """How holdfast reaches it."""
         return Connection(unix_socket=self.socket)
 
-    def psql(self, sql: str, database: str = "postgres", *, user: str | None = None, check: bool = True) -> str:
+    def psql(
+        self,
+        sql: str,
+        database: str = "postgres",
+        *,
+        user: str | None = None,
+        port: int | None = None,
+        check: bool = True,
+    ) -> str:
         """What ``sql`` gives, unaligned and without headers."""
         conninfo = "host='%s' dbname='%s'" % (self.socket, database.replace("\\", "\\\\").replace("'", "\\'"))
+        if port is not None:
+            conninfo += " port=%d" % port
         if user is not None:
             conninfo += " user='%s'" % user.replace("\\", "\\\\").replace("'", "\\'")
         argv = [os.path.join(self._clients, "psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", conninfo]

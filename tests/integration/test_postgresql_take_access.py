@@ -7,6 +7,7 @@ import pathlib
 import pwd
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from ansible_collections.holdfast.db.plugins.module_utils.model import Connectio
 from integration.postgresql_support import (
     Server,
     account_name,
+    own_major,
     restore_by_hand,
     running_server,
     system_programs,
@@ -149,6 +151,39 @@ def test_variables_of_the_environment_do_not_matter(
     assert take(server.engine(database), tmp_path / "backup").rows() == {"public.t": 0}
 
 
+def test_a_client_key_that_only_we_may_read_opens_the_door(tmp_path: pathlib.Path) -> None:
+    """Over TLS with a certificate: libpq takes the key only from a file that its own user alone may read."""
+    certificate(tmp_path, "server", account_name())
+    certificate(tmp_path, "client", account_name())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    configuration = {"listen_addresses": "127.0.0.1", "port": str(port)}
+    with running_server(system_programs()[own_major()], **configuration) as server:
+        connection = Connection(host="127.0.0.1", port=port, user=account_name())
+        for name in ("server.crt", "server.key", "client.crt"):
+            shutil.copy(tmp_path / name, server.data / name)
+            (server.data / name).chmod(0o600)
+            server.hand_over(server.data / name)
+        with open(server.data / "pg_hba.conf", "a") as file:
+            file.write("hostssl all all 127.0.0.1/32 cert\n")
+        for setting in ("ssl_cert_file = 'server.crt'", "ssl_key_file = 'server.key'", "ssl_ca_file = 'client.crt'"):
+            server.psql("ALTER SYSTEM SET " + setting, port=port)
+        server.psql("ALTER SYSTEM SET ssl = on", port=port)
+        server.control("reload")
+        with pytest.raises(Refused, match="certificate"):
+            server.engine("postgres", connection).look()
+        tls = replace(
+            connection,
+            ssl_mode="verify-ca",
+            ca_cert=str(tmp_path / "server.crt"),
+            client_cert=str(tmp_path / "client.crt"),
+            client_key=str(tmp_path / "client.key"),
+        )
+        for form in ("stream", "directory"):
+            assert take(server.engine("postgres", tls, form=form, jobs=2), tmp_path / form).taken.server.identity
+
+
 # Where nothing answers -------------------------------------------------------------------------------------------
 
 
@@ -181,6 +216,11 @@ def test_programs_run_as_the_owner_of_the_socket_and_never_as_root(server: Serve
 def test_peer_authentication_as_root(server: Server, database: str) -> None:
     with server.hba("local all all reject\n"):
         assert server.engine(database).look().server.identity
+
+
+def test_a_server_that_keeps_its_identity_to_itself_has_none(server: Server, database: str, reader: Connection) -> None:
+    server.psql("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC", database)
+    assert server.engine(database, reader).look().server.identity is None
 
 
 # Rights ----------------------------------------------------------------------------------------------------------
@@ -304,6 +344,25 @@ def test_any_name_is_taken_and_restored_by_hand(
     assert not os.path.exists("/tmp/owned")
 
 
+@pytest.mark.parametrize(("encoding", "letter"), [("SQL_ASCII", b"\xff"), ("LATIN1", b"\xfc"), ("UTF8", b"\xc3\xbc")])
+def test_names_in_any_encoding(
+    server: Server, elsewhere: Server, tmp_path: pathlib.Path, encoding: str, letter: bytes
+) -> None:
+    """A database without an encoding may hold bytes that are no text at all."""
+    name = letter.decode("utf-8", "surrogateescape")
+    database = server.create_database("encoded", "ENCODING '%s' LOCALE 'C' TEMPLATE template0" % encoding)
+    sql = "SET client_encoding = '%s'; CREATE TABLE \"%s\" (a text); INSERT INTO \"%s\" VALUES ('%s')"
+    server.psql(sql % (encoding, name, name, name), database)
+    elsewhere.psql("DROP DATABASE IF EXISTS encoded")
+    for form in ("stream", "directory"):
+        stored = take(server.engine(database, form=form), tmp_path / form)
+        assert stored.taken.fingerprint.tables[0].name == (letter.decode("latin-1") if encoding == "LATIN1" else name)
+        assert server.engine(database).check_structure(stored.manifest(), stored.reader(), stored.workspace(tmp_path))
+    restore_by_hand(elsewhere, stored)
+    restored = take(elsewhere.engine(database), tmp_path / "again")
+    assert restored.taken.fingerprint == stored.taken.fingerprint
+
+
 def test_directories_are_restored_by_hand(
     server: Server, elsewhere: Server, database: str, tmp_path: pathlib.Path
 ) -> None:
@@ -369,6 +428,15 @@ def elsewhere_fixture(server: Server) -> Iterator[Server]:
     """Another server of the same version, where backups are restored by hand."""
     with running_server(system_programs()[server.major]) as other:
         yield other
+
+
+def certificate(place: pathlib.Path, name: str, subject: str) -> None:
+    """A certificate that vouches for itself, and its key."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=" + subject,
+         "-keyout", str(place / (name + ".key")), "-out", str(place / (name + ".crt"))],
+        check=True, capture_output=True,
+    )  # fmt: skip
 
 
 def described(server: Server, name: str) -> str:
