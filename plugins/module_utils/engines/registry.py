@@ -21,7 +21,16 @@ def known_engines() -> dict[str, type[Engine]]:
 
 def open_engine(name: str, database: str, settings: EngineSettings, processes: Processes) -> Engine:
     """The engine called ``name`` for ``database``; raises BadInput that lists the known ones."""
+    return _engine(name)(database, settings, processes)
+
+
+def keeps_beside(name: str) -> bool:
+    """Whether the swaps of the engine called ``name`` leave the old database beside; raises BadInput."""
+    return _engine(name).keeps_beside
+
+
+def _engine(name: str) -> type[Engine]:
     known = known_engines()
     if name not in known:
         raise BadInput("There is no engine %s; the engines are %s." % (shown(name), ", ".join(sorted(known))))
-    return known[name](database, settings, processes)
+    return known[name]

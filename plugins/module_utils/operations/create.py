@@ -13,7 +13,7 @@ from typing import Callable
 
 from ..accounts import account_named, account_of
 from ..artifacts import ArtifactWriter
-from ..engines.base import Engine, Taken
+from ..engines.base import Taken
 from ..engines.registry import open_engine
 from ..errors import BadInput, shown
 from ..folders import Folder
@@ -68,101 +68,111 @@ class Created:
 def create(request: CreateRequest, now: datetime, *, predict: bool = False) -> Created:
     """Make a backup of one source, or with ``predict`` go through every check and write nothing.
 
-    Raises HoldfastError subclasses; a failed try is recorded in the repository as an attempt.
+    Raises HoldfastError subclasses; a failed try of a source that is known here is recorded as an attempt.
     """
     _check_recipients(request.recipients)
     initialised = request.init and _initialise(request, predict=predict)
     if initialised and predict:
-        return _predicted(
-            request, None, "The repository would be made, and the first backup with it.", initialised=initialised
-        )
+        return _predicted(request, None, (), now)
     with opened(request.place) as repository:
-        recent = _recent_enough(repository, request, now)
-        if recent:
-            return recent
-        if predict:
-            return _predicted(request, repository, "A backup would be made.", initialised=initialised)
+        entries = repository.entries(request.source)
+        recent = _recent_enough(request, repository, entries, now)
+        if recent or predict:
+            return recent or _predicted(request, repository, entries, now)
+        if not entries:
+            # What cannot be reached at all is most likely mistyped, and leaves no trace.
+            open_engine(request.engine, request.source.database, request.settings, Processes()).look()
         with repository.writing(request.source, request.place.lock_wait) as writing:
             # Another run may have made one while this one waited for the lock.
-            recent = _recent_enough(repository, request, now)
-            if recent:
-                return recent
-            return _made(request, repository, writing, now, initialised=initialised)
+            entries = repository.entries(request.source)
+            recent = _recent_enough(request, repository, entries, now)
+            return recent or _made(request, repository, writing, entries, now, initialised=initialised)
 
 
 def record(
-    repository: Repository,
     writing: Writing,
     request: CreateRequest,
     take: Callable[[ArtifactWriter, Folder], Taken],
     attempt: Attempt,
+    previous: Manifest | None,
 ) -> Manifest:
     """Take one backup into a work folder and publish it; the common part of ordinary and safety backups.
 
-    The caller holds the lock of the source; every child inherits it through ``take``'s own processes.
+    The caller holds the lock of the source; every child inherits it through ``take``'s own processes. ``previous``:
+    the backup that the new one is compared with.
     """
-    source = writing.source
-    previous = newest(repository.entries(source), attempt.started)
     with writing.begin(attempt) as work, workspace(request.settings.workspace) as space:
         processes = Processes((writing.lock, space.descriptor))
         writer = ArtifactWriter(
             work.folder, processes, request.compression, request.recipients, request.settings.time_limit
         )
-        taken = take(writer, space)
-        manifest = _describe(request, source, attempt, taken, previous.manifest if previous else None)
+        manifest = _describe(request, writing.source, attempt, take(writer, space))
+        if attempt.purpose == ORDINARY:
+            manifest = replace(manifest, flags=departures(manifest, previous))
         work.publish(manifest)
     return manifest
 
 
 def _made(
-    request: CreateRequest, repository: Repository, writing: Writing, now: datetime, *, initialised: bool
+    request: CreateRequest,
+    repository: Repository,
+    writing: Writing,
+    entries: Sequence[Entry],
+    now: datetime,
+    *,
+    initialised: bool,
 ) -> Created:
     engine = open_engine(request.engine, request.source.database, request.settings, Processes((writing.lock,)))
+    previous = newest(entries, now)
 
     def take(writer: ArtifactWriter, space: Folder) -> Taken:
         facts = engine.look()
-        repository.check_writable(request.source, _surely_needed(repository, request, facts.logical_size, now))
+        repository.check_writable(request.source, _surely_needed(request, previous, facts.logical_size))
         return engine.take(writer, space)
 
     attempt = Attempt(new_id(now), engine.name, engine.method, ORDINARY, now)
-    manifest = record(repository, writing, request, take, attempt)
+    manifest = record(writing, request, take, attempt, previous.manifest if previous else None)
     if request.pinned:
         writing.set_pinned(manifest.id, pinned=True)
-    entry = Entry(manifest.id, request.source, COMPLETED, now, manifest, pinned=request.pinned)
+    warnings = (
+        *repository.warnings,
+        *_plain_text_warning(request, entries),
+        *manifest.warnings,
+        *_flag_warnings(manifest),
+    )
     return Created(
         changed=True,
         reason="A backup was made.",
         source=request.source,
         engine=engine.name,
         method=manifest.method,
-        entry=entry,
-        warnings=(
-            *repository.warnings,
-            *_plain_text_warning(request),
-            *manifest.warnings,
-            *_flag_warnings(manifest),
-        ),
+        entry=Entry(manifest.id, request.source, COMPLETED, now, manifest, pinned=request.pinned),
+        warnings=warnings,
         initialised=initialised,
     )
 
 
-def _predicted(request: CreateRequest, repository: Repository | None, reason: str, *, initialised: bool) -> Created:
-    engine: Engine = open_engine(request.engine, request.source.database, request.settings, Processes())
+def _predicted(
+    request: CreateRequest, repository: Repository | None, entries: Sequence[Entry], now: datetime
+) -> Created:
+    """``repository``: None where there is none yet."""
+    engine = open_engine(request.engine, request.source.database, request.settings, Processes())
     facts = engine.look()
-    warnings: tuple[str, ...] = ()
     if repository is not None:
-        now = datetime.now(timezone.utc)
-        needed = _surely_needed(repository, request, facts.logical_size, now)
+        needed = _surely_needed(request, newest(entries, now), facts.logical_size)
         repository.check_writable(request.source, needed)
-        warnings = repository.warnings
     return Created(
         changed=True,
-        reason=reason,
+        reason="A backup would be made%s." % ("" if repository else ", and the repository with it"),
         source=request.source,
         engine=engine.name,
         method=facts.method,
-        warnings=(*warnings, *_plain_text_warning(request), *facts.warnings),
-        initialised=initialised,
+        warnings=(
+            *(repository.warnings if repository else ()),
+            *_plain_text_warning(request, entries),
+            *facts.warnings,
+        ),
+        initialised=repository is None,
     )
 
 
@@ -175,18 +185,18 @@ def _initialise(request: CreateRequest, *, predict: bool) -> bool:
     return is_missing
 
 
-def _recent_enough(repository: Repository, request: CreateRequest, now: datetime) -> Created | None:
+def _recent_enough(
+    request: CreateRequest, repository: Repository, entries: Sequence[Entry], now: datetime
+) -> Created | None:
     """The answer where a good backup is young enough already."""
-    if request.if_older_than is None:
-        return None
-    entry = newest(repository.entries(request.source), now)
-    if entry is None or now - entry.manifest.snapshot > request.if_older_than:
+    entry = newest(entries, now)
+    if request.if_older_than is None or entry is None or now - entry.manifest.snapshot > request.if_older_than:
         return None
     age = format_duration(max(now - entry.manifest.snapshot, timedelta(0)))
+    limit = format_duration(request.if_older_than)
     return Created(
         changed=False,
-        reason="The backup %s is %s old, which is not older than %s."
-        % (entry.id, age, format_duration(request.if_older_than)),
+        reason="The backup %s is %s old, which is not older than %s." % (entry.id, age, limit),
         source=request.source,
         engine=entry.manifest.engine,
         method=entry.manifest.method,
@@ -195,10 +205,8 @@ def _recent_enough(repository: Repository, request: CreateRequest, now: datetime
     )
 
 
-def _describe(
-    request: CreateRequest, source: Source, attempt: Attempt, taken: Taken, previous: Manifest | None
-) -> Manifest:
-    manifest = Manifest(
+def _describe(request: CreateRequest, source: Source, attempt: Attempt, taken: Taken) -> Manifest:
+    return Manifest(
         id=attempt.id,
         source=source,
         engine=attempt.engine,
@@ -222,21 +230,18 @@ def _describe(
         restore_by_hand=taken.restore_by_hand,
         holdfast_version=VERSION,
     )
-    if attempt.purpose != ORDINARY:
-        return manifest
-    return replace(manifest, flags=departures(manifest, previous))
 
 
-def _surely_needed(repository: Repository, request: CreateRequest, logical_size: int, now: datetime) -> int:
+def _surely_needed(request: CreateRequest, previous: Entry | None, logical_size: int) -> int:
     """Bytes that this backup takes at the least, as far as they can be known beforehand."""
-    previous = newest(repository.entries(request.source), now)
     if previous:
         return previous.manifest.stored_size
     return logical_size if request.compression.kind == "none" else logical_size // _SURE_SHARE
 
 
-def _plain_text_warning(request: CreateRequest) -> tuple[str, ...]:
-    if request.recipients:
+def _plain_text_warning(request: CreateRequest, entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Said with the first backup in plain text and not again, or nobody would read it any more."""
+    if request.recipients or any(entry.is_good and not entry.manifest.recipients for entry in entries):
         return ()
     return (
         "The policy %s has no age_recipients: its backups lie in plain text, secrets in the data included."

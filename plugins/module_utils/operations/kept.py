@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..engines.base import Kept
-from ..engines.registry import open_engine
+from ..engines.registry import keeps_beside, open_engine
 from ..errors import Refused, shown
 from ..model import EngineSettings
 from ..pipeline import Processes
@@ -25,6 +25,8 @@ class Dropped:
 
 def list_kept(engine: str, settings: EngineSettings, database: str | None) -> tuple[Kept, ...]:
     """The kept databases on the server, of ``database`` alone where one is named, newest first."""
+    if not keeps_beside(engine):
+        return ()
     found = open_engine(engine, database or "", settings, Processes()).kept()
     chosen = [one for one in found if database is None or one.of == database]
     return tuple(sorted(chosen, key=lambda one: (str(one.since or ""), one.name), reverse=True))
@@ -37,13 +39,12 @@ def drop_kept(
 
     Raises Refused where ``confirm`` does not repeat the name.
     """
-    opened = open_engine(engine, name, settings, Processes())
-    kept = next((one for one in opened.kept() if one.name == name), None)
+    kept = next((one for one in list_kept(engine, settings, None) if one.name == name), None)
     if kept is None:
         return Dropped(changed=False, reason="There is no kept database %s." % shown(name))
     if confirm != name:
         raise Refused("To remove the kept database %s for good, repeat its name in confirm." % shown(name))
     if not predict:
-        opened.drop_kept(name)
+        open_engine(engine, name, settings, Processes()).drop_kept(name)
     done = "would be removed" if predict else "was removed"
     return Dropped(changed=True, reason="The kept database %s %s." % (shown(name), done), kept=kept)

@@ -256,7 +256,7 @@ def _safety_taker(request: RestoreRequest, engine: Engine, job: _Job) -> SafetyT
         now = datetime.now(timezone.utc)
         attempt = Attempt(new_id(now), engine.name, engine.method, SAFETY, now)
         with job.repository.writing(request.safety_source, request.place.lock_wait) as writing:
-            return record(job.repository, writing, wanted, take, attempt).id
+            return record(writing, wanted, take, attempt, None).id
 
     return take_safety
 

@@ -102,6 +102,6 @@ def _busy(database: Folder, source: Source, wait: float) -> Busy:
     writing = [name[len(WORK_PREFIX) :] for name in database.names() if name.startswith(WORK_PREFIX)]
     what = "backup %s" % writing[0] if len(writing) == 1 else "another run"
     return Busy(
-        "The source %s is held by %s, and it was not free within %g s; try again later or raise lock_wait."
+        "The source %s is held by %s, and it was not free within %g s; try again later or raise lock_timeout."
         % (source, what, wait)
     )

@@ -24,6 +24,7 @@ from .names import ATTEMPTS, DRILLS, MARKS, SOURCE, is_id, time_of_id
 
 FORMAT = 1
 RECORD_LIMIT = 4 << 20
+ATTEMPTS_KEPT = 100
 
 
 def _no_constant(word: str) -> None:
@@ -98,9 +99,12 @@ def unknown_attempt(backup_id: str) -> Attempt:
 
 
 def write_attempt(database: Folder, attempt: Attempt, status: str) -> None:
-    """Put the record of a failed or interrupted try beside the backups of ``database``."""
+    """Put the record of a failed or interrupted try beside the backups of ``database``; the oldest ones make room."""
     with database.make_child(ATTEMPTS, exist_ok=True) as folder:
         folder.write(attempt.id + ".json", encode_json(attempt_to_json(attempt, status)))
+        recorded = [name for name in folder.names() if name.endswith(".json") and is_id(name[: -len(".json")])]
+        for name in recorded[:-ATTEMPTS_KEPT]:
+            folder.remove_file(name)
 
 
 def read_attempts(database: Folder) -> dict[str, tuple[Attempt, str]]:
