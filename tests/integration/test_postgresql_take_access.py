@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.holdfast.db.plugins.module_utils.errors import BadInput, HoldfastError, NotFound, Refused
-from ansible_collections.holdfast.db.plugins.module_utils.model import Connection
+from ansible_collections.holdfast.db.plugins.module_utils.model import Compression, Connection
 from integration.postgresql_support import (
     Server,
     account_name,
@@ -369,6 +369,21 @@ def test_directories_are_restored_by_hand(
     server.psql("CREATE TABLE t AS SELECT generate_series(1, 100) AS a", database)
     stored = take(server.engine(database, form="directory"), tmp_path / "backup")
     subprocess.run(["sha256sum", "-c", "--quiet", "dump.sha256"], cwd=tmp_path / "backup", check=True)
+    restore_by_hand(elsewhere, stored)
+    assert elsewhere.psql("SELECT count(*) FROM t", database) == "100"
+
+
+@pytest.mark.parametrize("kind", ["encrypted", "uncompressed"])
+def test_other_streams_are_restored_by_hand(
+    server: Server, elsewhere: Server, database: str, tmp_path: pathlib.Path, age_key: tuple[str, str], kind: str
+) -> None:
+    server.psql("CREATE TABLE t AS SELECT generate_series(1, 100) AS a", database)
+    recipient, identity = age_key
+    compression = Compression("none" if kind == "uncompressed" else "zstd")
+    recipients = (recipient,) if kind == "encrypted" else ()
+    stored = take(server.engine(database), tmp_path / "backup", compression=compression, recipients=recipients)
+    shutil.copy(identity, tmp_path / "backup/KEY")
+    elsewhere.psql('DROP DATABASE IF EXISTS "%s"' % database)
     restore_by_hand(elsewhere, stored)
     assert elsewhere.psql("SELECT count(*) FROM t", database) == "100"
 
