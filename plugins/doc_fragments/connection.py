@@ -47,7 +47,7 @@ options:
     type: path
   login_password_file:
     description:
-      - A file on the host with passwords, in the form that the database's own client reads, such as C(.pgpass).
+      - A file on the host whose first line is the password of O(login_user), and which nobody else may read.
     type: path
   login_service:
     description:

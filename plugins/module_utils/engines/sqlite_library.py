@@ -126,8 +126,8 @@ def in_words(path: str, doing: str) -> Iterator[None]:
     except (sqlite3.Error, sqlite3.Warning, UnicodeError) as reason:
         if isinstance(reason, sqlite3.OperationalError) and "locked" in str(reason):
             raise Busy(
-                "The database %s could not be %s: others kept it locked for as long as lock_wait allows; try again when"
-                " there is less to do, stop the application, or raise lock_wait." % (shown(path), doing)
+                "The database %s could not be %s: others kept it locked for as long as lock_timeout allows; try again"
+                " when there is less to do, stop the application, or raise lock_timeout." % (shown(path), doing)
             ) from None
         raise _explained(path, doing, reason) from None
 

@@ -65,10 +65,10 @@ def installed_clients(tools: str | None, processes: Processes, account: Account 
     if found:
         return tuple(found[version] for version in sorted(found))
     if tools is not None:
-        raise Refused("There are no usable pg_dump, pg_restore and psql in %s; correct tools." % shown(tools))
+        raise Refused("There are no usable pg_dump, pg_restore and psql in %s; correct client_path." % shown(tools))
     raise Refused(
         "PostgreSQL's client programs pg_dump, pg_restore and psql were not found on this host; install the package"
-        " postgresql-client (Debian, Ubuntu) or postgresql (Fedora, RHEL), or name their directory in tools."
+        " postgresql-client (Debian, Ubuntu) or postgresql (Fedora, RHEL), or name their directory in client_path."
     )
 
 

@@ -67,7 +67,9 @@ def chosen_form(settings: EngineSettings, sizes: Sequence[int], *, encrypted: bo
     16, and each of their files costs the disk a moment.
     """
     if settings.form == DIRECTORY and encrypted:
-        raise BadInput("A dump in directory form cannot be encrypted while it is written; set form to stream or auto.")
+        raise BadInput(
+            "A dump in directory form cannot be encrypted while it is written; set format to stream or auto."
+        )
     if settings.form in (DIRECTORY, STREAM):
         return settings.form
     if settings.form != "auto":

@@ -44,11 +44,15 @@ _REMARKS = ("ACL", "COMMENT", "DEFAULT ACL", "SECURITY LABEL")
 
 @dataclass(frozen=True)
 class LoadedCopy(Loaded):
-    """``lock``: the session that holds the restore's lock. ``properties``: what the swap gives to the copy."""
+    """``lock``: the session that holds the restore's lock. ``properties``: what the swap gives to the copy.
+
+    ``is_trusted``: they come from this server, or the user trusts all of the dump.
+    """
 
     lock: Session | None = None
     making: Making = field(default_factory=Making)
     properties: Mapping[str, Any] = field(default_factory=dict)
+    is_trusted: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Preparation:
     properties: Mapping[str, Any]
     plan: LoadPlan
     making: Making
+    is_trusted: bool
 
 
 @contextmanager
@@ -87,6 +92,7 @@ def loaded(context: ServerContext, order: LoadOrder, workspace: Folder) -> Itera
                 lock=session,
                 making=ready.making,
                 properties=ready.properties,
+                is_trusted=ready.is_trusted,
             )
         finally:
             _remove(context, session, name)
@@ -100,11 +106,9 @@ def prepare(context: ServerContext, session: Session, order: LoadOrder, workspac
         check_text(order.file)
         check_guard(context.programs, trusted=context.settings.trusted)
     properties = properties_of(order) or _properties_for_file(context, session)
-    making = plan_roles(
-        session,
-        properties.get("roles", ()),
-        is_trusted=not order.is_foreign or context.settings.load_as == SUPERUSER,
-    )
+    # A file brings no properties: they are those of the database that is here.
+    is_trusted = order.manifest is None or not order.is_foreign or context.settings.load_as == SUPERUSER
+    making = plan_roles(session, properties.get("roles", ()), is_trusted=is_trusted)
     wish = Wish(
         load_as=context.settings.load_as,
         is_foreign=order.is_foreign,
@@ -116,7 +120,7 @@ def prepare(context: ServerContext, session: Session, order: LoadOrder, workspac
     plan = decide(session, wish)
     if wish.is_file and contents is not None and not plan.without_owners:
         _check_owners(contents, roles)
-    return Preparation(contents, properties, plan, making)
+    return Preparation(contents, properties, plan, making, is_trusted)
 
 
 def _check_owners(contents: Contents, roles: set[str]) -> None:
@@ -138,7 +142,7 @@ def take_lock(session: Session, context: ServerContext) -> None:
         if reason.sqlstate != _LOCK_NOT_AVAILABLE:
             raise
         raise Busy(
-            "Another restore of database %s is running on %s; wait for its end or raise lock_wait."
+            "Another restore of database %s is running on %s; wait for its end or raise lock_timeout."
             % (shown(context.database), context.access.place)
         ) from None
     session.execute("SET lock_timeout = 0")

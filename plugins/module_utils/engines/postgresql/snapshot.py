@@ -126,8 +126,8 @@ def _locked_out(context: ServerContext, session: Session) -> Busy:
     if holders:
         who = " (%s by process %d)" % (shown(holders[0]["name"]), holders[0]["pid"])
     return Busy(
-        "A table of database %s was locked exclusively%s for longer than lock_wait (%g s); end that work or raise"
-        " lock_wait." % (shown(context.database), who, context.settings.lock_wait)
+        "A table of database %s was locked exclusively%s for longer than lock_timeout (%g s); end that work or raise"
+        " lock_timeout." % (shown(context.database), who, context.settings.lock_wait)
     )
 
 
