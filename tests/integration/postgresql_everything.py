@@ -44,7 +44,7 @@ def make_roles(server: Server) -> None:
 def make_everything(server: Server, database: str, *, rows: int = 200) -> str:
     """Make ``database`` anew with everything in it, its own properties included, and return its name."""
     make_roles(server)
-    _make_tablespace(server)
+    make_tablespace(server)
     _make_extension(server)
     server.create_database(database, "OWNER %s" % OWNER)
     available = set(server.psql("SELECT name FROM pg_available_extensions").split("\n"))
@@ -88,7 +88,8 @@ def _give_properties(server: Server, database: str) -> None:
     )
 
 
-def _make_tablespace(server: Server) -> None:
+def make_tablespace(server: Server) -> None:
+    """The tablespace that parts of the database lie in; it stays if it exists."""
     if server.psql("SELECT 1 FROM pg_tablespace WHERE spcname = '%s'" % TABLESPACE) == "1":
         return
     place = server.base / "space"

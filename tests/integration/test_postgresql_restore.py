@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.holdfast.db.plugins.module_utils.artifacts import Identity
-from integration.postgresql_everything import make_everything
+from integration.postgresql_everything import make_everything, make_tablespace
 from integration.postgresql_meaning import (
     differences,
     differences_in_meaning,
@@ -101,3 +101,26 @@ def test_the_comparison_by_meaning_notices_each_kind_of_change(server: Server, t
         before = after
     assert unnoticed == []
     server.psql("DROP DATABASE everything_copy")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ("ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'", "'Zürich'"),
+        ("ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'", "E'\\\\374\\\\200'"),
+        ("LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'", "'Zürich'"),
+        ("LOCALE_PROVIDER icu ICU_LOCALE 'de-u-co-phonebk'", "'Zürich'"),
+        ("TABLESPACE everything_space", "'Zürich'"),
+    ],
+)
+def test_encoding_locale_and_tablespace_of_the_database_come_back(
+    server: Server, tmp_path: pathlib.Path, options: str, text: str
+) -> None:
+    make_tablespace(server)
+    server.psql("DROP DATABASE IF EXISTS located")
+    server.psql("CREATE DATABASE located TEMPLATE template0 " + options)
+    server.psql("CREATE TABLE t AS SELECT %s::text AS word" % text, "located")
+    stored = take(server.engine("located"), tmp_path / "backup")
+    done = restore(server, "located", order_of(stored, replaces=True))
+    assert differences_in_meaning(server, done.swapped.kept, server, "located") == []
+    server.psql('DROP DATABASE located; DROP DATABASE "%s"' % done.swapped.kept)

@@ -168,8 +168,11 @@ def test_another_servers_roles_come_without_power_and_the_database_with_its_mean
         " GRANT SELECT ON t TO far_reader, far_admin",
         "travelled",
     )
+    old.psql("ALTER DATABASE travelled SET work_mem = '9MB'; ALTER DATABASE travelled SET log_statement = 'none'")
     stored = take(old.engine("travelled"), tmp_path / "backup")
     done = restore(new, "travelled", order_of(stored, is_foreign=True))
+    assert new.psql("SHOW work_mem; SHOW log_statement", "travelled").split() == ["9MB", "ddl"]
+    assert "log_statement" in " ".join(done.swapped.warnings)
     said = " ".join(done.loaded.warnings)
     assert "far_owner" in said and "passwords" in said and "pg_read_all_settings" in said
     about = "SELECT rolcreaterole, rolcreatedb, rolcanlogin FROM pg_roles WHERE rolname = 'far_admin'"

@@ -54,18 +54,27 @@ def creation_options(properties: Mapping[str, Any], server_version: int) -> str:
     return " ".join(words)
 
 
-def apply_properties(session: Session, database: str, properties: Mapping[str, Any]) -> tuple[str, ...]:
+def apply_properties(
+    session: Session, database: str, properties: Mapping[str, Any], *, is_trusted: bool
+) -> tuple[str, ...]:
     """Give ``database`` the properties of ``read_properties``; call it inside a transaction.
 
-    Privileges and settings that it has are replaced. Returns warnings: what refers to roles that this server lacks,
-    and settings or labels that it does not know.
+    Privileges and settings that it has are replaced. ``is_trusted``: settings that only a superuser may make come
+    back too (one of them loads libraries into every session). Returns warnings: what refers to roles that this
+    server lacks, and settings or labels that it does not know.
     """
     target = identifier(database)
     roles = {row["name"] for row in session.query("SELECT rolname AS name FROM pg_catalog.pg_roles")}
     session.execute("ALTER DATABASE %s OWNER TO %s" % (target, identifier(properties["owner"])))
     warnings = list(_apply_privileges(session, target, properties, roles))
     session.execute("ALTER DATABASE %s RESET ALL" % target)
-    for row in properties["settings"]:
+    settings, refused = _permitted(session, properties["settings"], is_trusted=is_trusted)
+    if refused:
+        warnings.append(
+            "Settings of the database that only a superuser may make were not taken over from another server: %s."
+            % some_of(refused)
+        )
+    for row in settings:
         warnings += _apply_setting(session, target, row, roles)
     session.execute("COMMENT ON DATABASE %s IS %s" % (target, _or_null(properties["comment"])))
     for label in properties["security_labels"]:
@@ -136,6 +145,19 @@ def ordered_grants(
         held.update((row["grantee"], row["privilege"]) for row in ready if row["grantable"] and row["grantee"])
         waiting = [row for row in waiting if row not in ready]
     return ordered, sorted(missing)
+
+
+def _permitted(
+    session: Session, rows: Sequence[Mapping[str, Any]], *, is_trusted: bool
+) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """The settings to make, and the names of those that somebody else's backup may not bring."""
+    if is_trusted:
+        return list(rows), []
+    everybodys = {
+        row["name"].lower() for row in session.query("SELECT name FROM pg_catalog.pg_settings WHERE context = 'user'")
+    }
+    permitted = [row for row in rows if row["name"].lower() in everybodys or "." in row["name"]]
+    return permitted, sorted({row["name"] for row in rows if row not in permitted})
 
 
 def _apply_setting(session: Session, target: str, row: Mapping[str, Any], roles: set[str]) -> list[str]:

@@ -111,7 +111,7 @@ def _swap_once(
     with session.transaction():
         # A standby that does not answer must not keep everybody out: on the disk here is enough.
         session.execute("SET LOCAL synchronous_commit = local")
-        warnings = apply_properties(session, loaded.name, loaded.properties)
+        warnings = apply_properties(session, loaded.name, loaded.properties, is_trusted=loaded.is_trusted)
         _set(session, loaded.name, RESTORED, marker.to_json())
         settle_roles(session, loaded.making)
         began = time.monotonic()
