@@ -398,10 +398,14 @@ class Stored:
 
 
 def writer_into(
-    place: pathlib.Path, compression: Compression | None = None, recipients: tuple[str, ...] = ()
+    place: pathlib.Path,
+    compression: Compression | None = None,
+    recipients: tuple[str, ...] = (),
+    time_limit: float | None = None,
 ) -> ArtifactWriter:
     """A writer of artifacts into the folder ``place``."""
-    return ArtifactWriter(Folder.open(str(place)), Processes(), compression or Compression(), recipients)
+    folder = Folder.open(str(place))
+    return ArtifactWriter(folder, Processes(), compression or Compression(), recipients, time_limit)
 
 
 def take(
@@ -414,7 +418,7 @@ def take(
     """Take a backup into the new folder ``place``, which nobody but us may enter."""
     place.mkdir(mode=0o700)
     with Folder.open(str(place.parent)) as workspace:
-        taken = engine.take(writer_into(place, compression, recipients), workspace)
+        taken = engine.take(writer_into(place, compression, recipients, engine.settings.time_limit), workspace)
     return Stored(taken, Folder.open(str(place)))
 
 

@@ -290,6 +290,15 @@ def test_a_dump_that_is_none_fails(
 
 
 @pytest.mark.parametrize("form", ["stream", "directory"])
+def test_a_dump_that_takes_too_long_is_ended(server: Server, database: str, tmp_path: pathlib.Path, form: str) -> None:
+    with tools(server, pg_dump="sleep 60") as directory:
+        began = time.monotonic()
+        with pytest.raises(ToolFailed, match=r"limit of 0\.5 s"):
+            take(server.engine(database, tools=directory, form=form, time_limit=0.5), tmp_path / "backup")
+        assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("form", ["stream", "directory"])
 def test_a_shortened_dump_fails_its_structure_check(
     server: Server, database: str, tmp_path: pathlib.Path, form: str
 ) -> None:

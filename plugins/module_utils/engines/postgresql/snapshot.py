@@ -166,9 +166,14 @@ class Beside(Generic[Answer]):
         self._stopped.set()
         self._thread.join()
 
-    def result(self) -> Answer:
-        """What ``work`` returned; raises what it raised."""
-        self._thread.join()
+    def result(self, timeout: float | None = None) -> Answer:
+        """What ``work`` returned; raises what it raised, or ToolFailed after ``timeout`` seconds."""
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            raise ToolFailed(
+                "Counting the rows took longer than the limit of %g s; raise time_limit or set fingerprint to none."
+                % timeout
+            )
         if self._problem is not None:
             raise self._problem
         return self._answer

@@ -123,7 +123,7 @@ def _take_once(
         with Beside(lambda stopped: _describe(context, session, snapshot, stopped)) as beside:
             dumped = dump(context, snapshot, writer, form)
             dumped_at = time.monotonic()
-            described = beside.result()
+            described = beside.result(context.settings.time_limit)
         with inside(session, snapshot):
             check_unmoved(session, snapshot)
     check_contents(dumped.contents, snapshot, described.to_dump)
