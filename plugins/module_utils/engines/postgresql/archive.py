@@ -65,18 +65,24 @@ def form_of_order(order: LoadOrder) -> str:
     return DIRECTORY if artifact.kind == "directory" else CUSTOM
 
 
+def needs_copy(order: LoadOrder, account: Account | None) -> bool:
+    """Whether the dump is a directory from elsewhere that ``account`` cannot be counted on to read."""
+    return order.file is not None and order.file.is_directory and account is not None and not account.is_current
+
+
 @contextmanager
 def opened_dump(
-    order: LoadOrder, account: Account | None, workspace: Folder, *, definitions_only: bool = False
+    order: LoadOrder, account: Account | None, workspace: Folder | None, *, definitions_only: bool = False
 ) -> Iterator[Dump]:
     """The dump of ``order``, good while the block lasts; raises Damaged, Refused (an age identity is missing).
 
+    ``workspace``: for a copy of a directory; None only where ``needs_copy`` says no and the order has a file.
     ``definitions_only``: of a directory from elsewhere, the table of contents is enough.
     """
     form = form_of_order(order)
     if order.file is not None and form == DIRECTORY:
         with Folder.open(order.file.path) as original:
-            if account is None or account.is_current:
+            if not needs_copy(order, account):
                 yield Dump(form, folder=original)
                 return
             names = [_TOC] if definitions_only else original.names()
@@ -92,7 +98,9 @@ def opened_dump(
             yield Dump(form, descriptor=descriptor, commands=tuple(commands))
 
 
-def contents_of(context: ServerContext, order: LoadOrder, workspace: Folder, roles: Iterable[str]) -> Contents | None:
+def contents_of(
+    context: ServerContext, order: LoadOrder, workspace: Folder | None, roles: Iterable[str]
+) -> Contents | None:
     """The table of contents, without loading anything; None for SQL text. Raises Damaged, ToolFailed.
 
     ``roles``: names that may occur in it besides those in the manifest.

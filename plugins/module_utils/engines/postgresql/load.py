@@ -98,8 +98,11 @@ def loaded(context: ServerContext, order: LoadOrder, workspace: Folder) -> Itera
             _remove(context, session, name)
 
 
-def prepare(context: ServerContext, session: Session, order: LoadOrder, workspace: Folder) -> Preparation:
-    """Everything that can be decided and refused beforehand; writes nothing on the server."""
+def prepare(context: ServerContext, session: Session, order: LoadOrder, workspace: Folder | None) -> Preparation:
+    """Everything that can be decided and refused beforehand; writes nothing on the server.
+
+    ``workspace``: None where ``needs_copy`` says no.
+    """
     roles = {row["name"] for row in session.query("SELECT rolname AS name FROM pg_catalog.pg_roles")}
     contents = contents_of(context, order, workspace, roles)
     if contents is None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from ...errors import Refused, shown
 from ...workspace import workspace
 from ..base import LoadOrder
-from .archive import major_of, programs_for, properties_of
+from .archive import major_of, needs_copy, programs_for, properties_of
 from .contents import Contents
 from .context import ServerContext
 from .load import prepare
@@ -32,7 +33,10 @@ def preflight(context: ServerContext, order: LoadOrder) -> tuple[str, ...]:
         if order.manifest is not None:
             _check_version(session, order.manifest.server.version)
         _check_own_rights(session)
-        with workspace(context.settings.workspace) as space:
+        with ExitStack() as stack:
+            space = None
+            if needs_copy(order, context.access.account):
+                space = stack.enter_context(workspace(context.settings.workspace))
             ready = prepare(context, session, order, space)
         warnings = _check_clients(context, session, order, ready.contents)
         if properties:
