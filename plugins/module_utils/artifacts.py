@@ -91,9 +91,9 @@ class ArtifactWriter:
     ) -> tuple[Artifact, Tap | None]:
         """Store what ``chain`` writes (without a chain: the bytes of the descriptor ``source``) as ``name``.
 
-        ``tap``: commands that are shown the plain stream while it passes, before encryption; what they printed is
-        in the returned Tap's ``output``. Raises ToolFailed, also where the repository's disk is full; what was
-        written so far is gone then, so that the tool can be run once more.
+        ``tap``: commands that are shown the plain stream while it passes, before compression and encryption; what
+        they printed is in the returned Tap's ``output``. Raises ToolFailed, also where the repository's disk is
+        full; what was written so far is gone then, so that the tool can be run once more.
         """
         return self._store(name, role, chain, self.compression, source=source, tap=tap)
 
@@ -120,19 +120,21 @@ class ArtifactWriter:
         source: int | None = None,
         tap: Sequence[Command] = (),
     ) -> tuple[Artifact, Tap | None]:
-        compress, decompress = _compression_commands(compression)
-        watching = Tap([*decompress, *tap]) if tap else None
+        compress, encrypt = _compression_commands(compression), _encryption_commands(self._recipients)
+        watching = Tap(tap) if tap else None
+        # With a tap the plain bytes come past us; without one they go from the tool to the compressor directly.
+        before, after = ([*chain], [*compress, *encrypt]) if tap else ([*chain, *compress], encrypt)
         encoding = _encodings(compression, self._recipients)
         stored = "".join([name, *("." + _SUFFIX[one] for one in encoding)])
         descriptor = self._folder.create_file(stored)
         try:
             file = _HashingFile(descriptor)
             self.processes.stream(
-                [*chain, *compress],
+                before,
                 file.write,
                 source=source,
                 tap=watching,
-                after=_encryption_commands(self._recipients),
+                after=after,
                 time_limit=self._time_limit,
             )
             os.fsync(descriptor)
@@ -342,12 +344,11 @@ def _encodings(compression: Compression, recipients: Sequence[str]) -> tuple[str
     return (("zstd",) if compression.kind == "zstd" else ()) + (("age",) if recipients else ())
 
 
-def _compression_commands(compression: Compression) -> tuple[list[Command], list[Command]]:
-    """The commands that compress and that undo it."""
+def _compression_commands(compression: Compression) -> list[Command]:
     if compression.kind == "none":
-        return [], []
+        return []
     argv = ("zstd", "-q", "-c", "-%d" % compression.level, "-T%d" % compression.threads)
-    return [Command(argv if compression.level <= 19 else argv[:1] + ("--ultra",) + argv[1:])], [_ZSTD_BACK]
+    return [Command(argv if compression.level <= 19 else argv[:1] + ("--ultra",) + argv[1:])]
 
 
 def _encryption_commands(recipients: Sequence[str]) -> list[Command]:

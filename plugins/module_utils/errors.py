@@ -37,6 +37,10 @@ class ToolFailed(HoldfastError):
     """A native tool ended with an error or produced less than it should have."""
 
 
+class ToolStopped(ToolFailed):
+    """A tool could not be started, was ended from outside or had no room; what it was given may well be whole."""
+
+
 class Damaged(HoldfastError):
     """What is stored is not what was written.
 

@@ -28,12 +28,13 @@ from dataclasses import dataclass, field
 from typing import IO, Callable
 
 from .accounts import Account
-from .errors import ToolFailed, shown
+from .errors import ToolFailed, ToolStopped, shown
 
 PIECE = 1 << 20
 _PR_SET_PDEATHSIG = 1
 _F_SETPIPE_SZ = 1031
 _STDERR_KEPT = 4000
+_TAIL = 64
 _WATCH_EVERY = 0.5
 _NO_STDIN = subprocess.DEVNULL
 
@@ -131,12 +132,18 @@ class _Running:
 class Tap:
     """Commands that are shown the stream as it passes and may stop reading early, such as ``pg_restore --list``.
 
-    After the stream has ended, ``output`` is an open nameless file with what the last of them printed.
+    After the stream has ended, ``output`` is an open nameless file with what the last of them printed, and ``tail``
+    holds the last bytes of the stream, whether anybody still read them or not.
     """
 
     def __init__(self, chain: Sequence[Command]) -> None:
         self.chain = tuple(chain)
         self.output: IO[bytes] = tempfile.TemporaryFile()
+        self.tail = b""
+
+    def passes(self, piece: bytes) -> None:
+        """The next bytes of the stream."""
+        self.tail = piece[-_TAIL:] if len(piece) >= _TAIL else (self.tail + piece)[-_TAIL:]
 
 
 class Conversation:
@@ -241,7 +248,7 @@ class Processes:
                     everything = [*upstream, *downstream, *watching]
                     with _supervised(everything, time_limit, self._watch):
                         came_from = upstream[-1].popen.stdout.fileno() if upstream else source
-                        _pass_on(came_from, upstream, watching, downstream, sink)
+                        _pass_on(came_from, upstream, tap, watching, downstream, sink)
                         _check([*upstream, *downstream])
                         _check_watchers(watching)
 
@@ -320,7 +327,7 @@ class Processes:
             )
         except (OSError, subprocess.SubprocessError) as reason:
             errors.close()
-            raise ToolFailed("The program %s could not be started: %s." % (shown(command.argv[0]), reason)) from None
+            raise ToolStopped("The program %s could not be started: %s." % (shown(command.argv[0]), reason)) from None
         for stream in (popen.stdin, popen.stdout):
             if stream is not None:
                 _widen(stream.fileno())
@@ -353,6 +360,7 @@ def _widen(descriptor: int) -> None:
 def _pass_on(
     came_from: int,
     upstream: Sequence[_Running],
+    tap: Tap | None,
     watching: Sequence[_Running],
     downstream: Sequence[_Running],
     sink: Callable[[bytes], object],
@@ -365,6 +373,8 @@ def _pass_on(
             piece = os.read(came_from, PIECE)
             if not piece:
                 break
+            if tap is not None:
+                tap.passes(piece)
             watcher = _show(watcher, piece)
             if collector is None:
                 sink(piece)
@@ -462,7 +472,7 @@ class _Supervision(threading.Thread):
 
     def raise_if_ended(self) -> None:
         if self._reason is not None:
-            raise ToolFailed(self._reason)
+            raise ToolStopped(self._reason)
 
 
 @contextmanager
@@ -507,4 +517,5 @@ def _failure(running: _Running) -> ToolFailed:
     status = running.popen.returncode
     how = "was ended by signal %d" % -status if status < 0 else "failed with exit status %d" % status
     said = " ".join(running.error_text().split())
-    return ToolFailed("%s %s%s" % (running.command.title, how, ": %s" % said if said else "."))
+    kind = ToolStopped if status < 0 else ToolFailed
+    return kind("%s %s%s" % (running.command.title, how, ": %s" % said if said else "."))

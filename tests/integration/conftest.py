@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -42,3 +43,12 @@ def circle_fixture(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> It
     circle = PostgresqlCircle(tmp_path, request.getfixturevalue("server"), rows=500)
     yield circle
     circle.remove()
+
+
+@pytest.fixture(name="age_key", scope="session")
+def age_key_fixture(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A recipient of age and the file with its identity."""
+    file = tmp_path_factory.mktemp("age") / "identity"
+    subprocess.run(["age-keygen", "-o", str(file)], check=True, capture_output=True)
+    done = subprocess.run(["age-keygen", "-y", str(file)], check=True, capture_output=True, text=True)
+    return done.stdout.strip(), str(file)

@@ -13,7 +13,6 @@ import os
 import pathlib
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -73,12 +72,9 @@ CASES = [
 
 
 @pytest.fixture(name="keys", scope="module")
-def keys_fixture(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """An age identity and its recipient."""
-    file = tmp_path_factory.mktemp("age") / "identity"
-    subprocess.run(["age-keygen", "-o", str(file)], check=True, capture_output=True)
-    done = subprocess.run(["age-keygen", "-y", str(file)], check=True, capture_output=True, text=True)
-    return {"recipients": [done.stdout.strip()], "identity_file": str(file)}
+def keys_fixture(age_key: tuple[str, str]) -> dict[str, Any]:
+    """An age identity and its recipient, as an order names them."""
+    return {"recipients": [age_key[0]], "identity_file": age_key[1]}
 
 
 @pytest.fixture(name="case_circle")

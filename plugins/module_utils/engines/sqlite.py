@@ -25,7 +25,7 @@ from datetime import datetime, timezone
 
 from ..accounts import Account, account_of
 from ..artifacts import ArtifactReader, ArtifactWriter, shell_decoding
-from ..errors import Damaged, Refused, RestoreFailed, ToolFailed, shown
+from ..errors import Damaged, Refused, RestoreFailed, ToolFailed, ToolStopped, shown
 from ..folders import Folder
 from ..forked import call_as
 from ..model import EngineSettings, Fingerprint, Manifest, Marker
@@ -150,7 +150,13 @@ class SqliteEngine(Engine):
         check_room(workspace, manifest.logical_size)
         with private_folder(workspace, account) as folder:
             with reader.plain(dump) as (descriptor, commands):
-                decode(self.processes, commands, descriptor, folder, account)
+                try:
+                    decode(self.processes, commands, descriptor, folder, account)
+                except ToolStopped:
+                    raise
+                except ToolFailed as reason:
+                    text = "The artifact %s is damaged: %s"
+                    raise Damaged(text % (shown(dump.name), reason), dump.name) from None
             examination = self._examined(folder, COPY, account)
         if examination.problems and manifest.properties.get("integrity") == "ok":
             text = "The artifact %s is damaged; its integrity check says: %s."

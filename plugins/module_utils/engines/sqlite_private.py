@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ..accounts import Account
-from ..errors import Refused, ToolFailed, shown
+from ..errors import Refused, ToolStopped, shown
 from ..folders import Folder
 from ..forked import Parent, call_as
 from ..pipeline import Command, Processes
@@ -56,14 +56,17 @@ def give(folder: Folder, name: str, account: Account | None) -> None:
 def decode(
     processes: Processes, commands: Sequence[Command], source: int, folder: Folder, account: Account | None
 ) -> None:
-    """Write the plain bytes that ``commands`` make of ``source`` into ``folder`` as COPY; raises ToolFailed."""
+    """Write the plain bytes that ``commands`` make of ``source`` into ``folder`` as COPY.
+
+    Raises ToolFailed where they cannot be made of it, ToolStopped where there is no room for them.
+    """
     descriptor = folder.create_file(COPY)
     try:
         processes.stream(commands, lambda piece: _write_all(descriptor, piece), source=source)
     except OSError as reason:
         if reason.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ToolFailed(_no_room(folder)) from None
-        raise ToolFailed("Writing in %s failed: %s." % (shown(folder.path), reason.strerror)) from None
+            raise ToolStopped(_no_room(folder)) from None
+        raise ToolStopped("Writing in %s failed: %s." % (shown(folder.path), reason.strerror)) from None
     finally:
         os.close(descriptor)
     give(folder, COPY, account)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...artifacts import ArtifactReader
-from ...errors import Damaged, Refused, ToolFailed, shown
+from ...errors import Damaged, Refused, ToolFailed, ToolStopped, shown
 from ...folders import Folder
 from ...model import Artifact, Fingerprint, Manifest
 from ...pipeline import Command, Tap
@@ -34,6 +34,8 @@ def check_structure(
     programs = _reading_programs(context, manifest)
     try:
         contents = _decoded(context, programs, archive, reader, workspace)
+    except ToolStopped:
+        raise
     except ToolFailed as reason:
         if "does not support compression" in str(reason):
             raise Refused(

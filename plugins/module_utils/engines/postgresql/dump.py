@@ -32,6 +32,10 @@ _WORTH_A_DIRECTORY = 64 << 20
 _WORTH_A_FILE = 64 << 10
 _LOCKS_AT_ONCE = 2.0
 _LISTED = re.compile(r"^\d+; (\d+) (\d+) (.*)$", re.ASCII)
+_HAS_DATA = re.compile(r"^(\d+); \d+ \d+ TABLE DATA ", re.ASCII | re.MULTILINE)
+# The last block of a custom archive's data ends with a piece of length zero: a sign and four bytes
+# (EndData and WriteInt in pg_backup_custom.c and pg_backup_archiver.c).
+_END_OF_DATA = bytes(5)
 _NAMED = 5
 _ZSTD_SINCE = 16
 
@@ -117,6 +121,8 @@ def _dump_stream(context: ServerContext, snapshot: Snapshot, writer: ArtifactWri
     artifact, tap = writer.stream(DUMP_FILE, "dump", [command], tap=[context.command("pg_restore", "--list")])
     tap.output.seek(0)
     contents = tap.output.read().decode("utf-8", "surrogateescape")
+    if _dump_ids(contents) and not tap.tail.endswith(_END_OF_DATA):
+        raise ToolFailed("pg_dump ended well but what it wrote was cut off; this is not a backup.")
     return Dumped((artifact,), contents, {"format": "custom", "compression": writer.compression.kind, "jobs": 1})
 
 
@@ -145,6 +151,7 @@ def _dump_directory(context: ServerContext, snapshot: Snapshot, writer: Artifact
             raise
         listing = context.command("pg_restore", "--list", being_written.path, descriptors=files)
         contents = writer.processes.run(listing).output
+        _check_files(contents, being_written.folder.names())
     return Dumped(being_written.artifacts, contents, {"format": "directory", "compression": kind, "jobs": jobs})
 
 
@@ -164,6 +171,20 @@ def _understood(reason: ToolFailed) -> ToolFailed:
     if "could not obtain lock on relation" in said or "query was: lock table" in said:
         return LockConflict(str(reason))
     return reason
+
+
+def _dump_ids(contents: str) -> set[str]:
+    """The archive's own numbers of the entries that have data of their own."""
+    return set(_HAS_DATA.findall(contents))
+
+
+def _check_files(contents: str, names: Sequence[str]) -> None:
+    """Every table whose rows are listed must have its file, whatever it is compressed with."""
+    missing = _dump_ids(contents) - {name.partition(".")[0] for name in names}
+    if missing:
+        raise ToolFailed(
+            "pg_dump ended well but its directory lacks the files of %d tables; this is not a backup." % len(missing)
+        )
 
 
 def objects_to_dump(session: Session) -> dict[tuple[int, int], str]:
