@@ -313,6 +313,18 @@ def decoding(encoding: Sequence[str], identity: Identity | None) -> Iterator[lis
             raise
 
 
+def check_recipients(recipients: Sequence[str], processes: Processes) -> None:
+    """Raise BadInput for a recipient that age cannot encrypt to, found by letting it encrypt nothing to each."""
+    for recipient in recipients:
+        try:
+            processes.run(_encryption_commands([recipient])[0], stdin=b"")
+        except ToolFailed as reason:
+            raise BadInput(
+                "%s cannot be encrypted to; an age recipient begins with age1 or is an SSH public key. (%s)"
+                % (shown(recipient[:_SHOWN_OF_RECIPIENT]), reason)
+            ) from None
+
+
 def shell_decoding(artifact: Artifact) -> str:
     """The shell words that write the plain bytes of ``artifact`` to standard output, for a person without holdfast.
 
@@ -335,6 +347,7 @@ def _decryption_command(identity: Identity | None, stack: ExitStack) -> Command:
     return Command(("age", "--decrypt", "-i", secret.path), descriptors=(secret.descriptor,))
 
 
+_SHOWN_OF_RECIPIENT = 70
 _SUFFIX = {"zstd": "zst", "age": "age"}
 _ZSTD_BACK = Command(("zstd", "-q", "-dc"))
 _UNPACK = {"zstd": _ZSTD_BACK, "gzip": Command(("gzip", "-q", "-dc"))}

@@ -84,6 +84,9 @@ def _none_matches(entries: Sequence[Entry], source: Source, before: datetime | N
     when = " at or before %s" % format_time(before) if before else ""
     if flagged:
         return "There is no good backup of %s%s; %s" % (source, when, _passed_over(flagged[0]))
+    damaged = [entry for entry in entries if entry.status == DAMAGED]
+    if damaged and before is None:
+        return "There is no good backup of %s; %s" % (source, _passed_over(damaged[0]))
     good = [entry for entry in entries if entry.is_good and entry.manifest.purpose == ORDINARY]
     if good and before:
         oldest = min(entry.manifest.snapshot for entry in good)

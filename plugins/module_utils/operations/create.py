@@ -12,10 +12,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Callable
 
 from ..accounts import account_named, account_of
-from ..artifacts import ArtifactWriter
+from ..artifacts import ArtifactWriter, check_recipients
 from ..engines.base import Taken
 from ..engines.registry import open_engine
-from ..errors import BadInput, shown
+from ..errors import shown
 from ..folders import Folder
 from ..model import ORDINARY, Compression, EngineSettings, Manifest, Source
 from ..pipeline import Processes
@@ -70,7 +70,7 @@ def create(request: CreateRequest, now: datetime, *, predict: bool = False) -> C
 
     Raises HoldfastError subclasses; a failed try of a source that is known here is recorded as an attempt.
     """
-    _check_recipients(request.recipients)
+    check_recipients(request.recipients, Processes())
     initialised = request.init and _initialise(request, predict=predict)
     if initialised and predict:
         return _predicted(request, None, (), now)
@@ -256,12 +256,3 @@ def _flag_warnings(manifest: Manifest) -> tuple[str, ...]:
         "The backup %s departs from its predecessors and will not be latest until it is acknowledged: %s"
         % (manifest.id, " ".join(manifest.flags)),
     )
-
-
-def _check_recipients(recipients: Sequence[str]) -> None:
-    for recipient in recipients:
-        if not recipient.startswith(("age1", "ssh-ed25519 ", "ssh-rsa ")):
-            raise BadInput(
-                "%s is not an age recipient; it begins with age1, or is an ssh-ed25519 or ssh-rsa public key."
-                % shown(recipient[:20])
-            )

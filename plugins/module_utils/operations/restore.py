@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Callable
 
-from ..artifacts import ArtifactReader, ArtifactWriter, Identity
+from ..artifacts import ArtifactReader, ArtifactWriter, Identity, check_recipients
 from ..engines.base import Engine, Loaded, LoadOrder, SafetyTaker, Taken, Target
 from ..engines.registry import open_engine
 from ..errors import BadInput, Damaged, Refused, RestoreFailed, shown
@@ -172,6 +172,9 @@ def _carry_out(
     wants_safety = _wants_safety(request, engine, target)
     if wants_safety and (job.repository is None or request.safety_source is None):
         raise Refused("A safety backup needs a repository; name one, or set safety_backup to false.")
+    if wants_safety:
+        check_recipients(_safety_recipients(request, job), Processes())
+        job.repository.check_writable(request.safety_source, 0)
     outcome = Restored(
         changed=True,
         reason=_what_happens(request, target, job.entry),
@@ -242,14 +245,13 @@ def _check_equal(engine: Engine, loaded: Loaded, order: LoadOrder) -> None:
 
 def _safety_taker(request: RestoreRequest, engine: Engine, job: _Job) -> SafetyTaker:
     """A function that files what it is given a way to take as a safety backup of the target."""
-    recipients = request.recipients or (job.entry.manifest.recipients if job.entry else ())
     wanted = CreateRequest(
         request.place,
         request.safety_source,
         request.engine,
         request.settings,
         request.compression,
-        recipients,
+        _safety_recipients(request, job),
     )
 
     def take_safety(take: Callable[[ArtifactWriter, Folder], Taken]) -> str:
@@ -259,6 +261,10 @@ def _safety_taker(request: RestoreRequest, engine: Engine, job: _Job) -> SafetyT
             return record(writing, wanted, take, attempt, None).id
 
     return take_safety
+
+
+def _safety_recipients(request: RestoreRequest, job: _Job) -> tuple[str, ...]:
+    return request.recipients or (job.entry.manifest.recipients if job.entry else ())
 
 
 def _wants_safety(request: RestoreRequest, engine: Engine, target: Target) -> bool:
