@@ -6,6 +6,7 @@ import os
 import pathlib
 import random
 import signal
+import threading
 import time
 
 import pytest
@@ -83,8 +84,37 @@ def test_roles_and_databases_that_a_killed_restore_made_are_cleared_by_the_next(
     assert server.psql("SELECT count(*) FROM pg_roles WHERE rolname IN ('killed_owner', 'killed_reader')") == "2"
 
 
-def _restore_and_kill(server: Server, stored: Stored, delay: float) -> None:
-    """Restore in a child of ours and kill it, and it alone, after ``delay`` seconds."""
+def test_killed_in_the_middle_of_the_swap(server: Server, stored: Stored) -> None:
+    server.psql("UPDATE shop.state SET word = 'live'", DATABASE)
+    # Holds the database's lock, so that RENAME has to wait, and everybody who comes after it.
+    holding = "BEGIN; COMMENT ON DATABASE %s IS 'held'; SELECT pg_sleep(5); ROLLBACK" % DATABASE
+    holder = threading.Thread(target=server.psql, args=(holding,))
+    holder.start()
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        " AND query LIKE 'ALTER DATABASE \"%s\" RENAME%%'" % DATABASE
+    )
+    child = _restoring(server, stored)
+    try:
+        until = time.monotonic() + 20
+        while server.psql(waiting) == "0":
+            assert time.monotonic() < until, "the swap never came to its RENAME"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    began = time.monotonic()
+    assert server.psql("SELECT word FROM shop.state", DATABASE) == "live"
+    assert time.monotonic() - began < 3, "the dead swap kept everybody out"
+    holder.join()
+    assert server.engine(DATABASE).kept() == ()
+    assert server.engine(DATABASE).target().marker is None
+    restore(server, DATABASE, order_of(stored, replaces=True))
+    assert server.psql("SELECT word FROM shop.state", DATABASE) == "backed up"
+    assert leftovers(server) == []
+
+
+def _restoring(server: Server, stored: Stored) -> int:
+    """A child of ours that restores."""
     child = os.fork()
     if child == 0:
         try:
@@ -92,6 +122,12 @@ def _restore_and_kill(server: Server, stored: Stored, delay: float) -> None:
             restore(server, DATABASE, order_of(stored, replaces=exists))
         finally:
             os._exit(0)
+    return child
+
+
+def _restore_and_kill(server: Server, stored: Stored, delay: float) -> None:
+    """Restore in a child and kill it, and it alone, after ``delay`` seconds."""
+    child = _restoring(server, stored)
     time.sleep(delay)
     try:
         os.kill(child, signal.SIGKILL)

@@ -27,8 +27,9 @@ from .session import Session, SqlError, identifier, literal
 from .swappable import check_swappable
 from .words import some_of
 
-_TRIES = 5
-_STATEMENT_LIMIT = 3000
+_TRIES = 8
+# In milliseconds: while RENAME waits for whoever does not leave, everybody else waits behind it.
+_STATEMENT_LIMIT = 900
 _BETWEEN_TRIES = 0.5
 _BETWEEN_ENDINGS = 0.02
 _IN_USE = "55006"
