@@ -18,13 +18,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from .accounts import Account
-from .errors import BadInput, Damaged, Refused, ToolFailed, shown
+from .errors import BadInput, Damaged, Refused, ToolFailed, ToolStopped, shown
 from .folders import Folder
 from .model import Artifact, Compression
 from .pipeline import PIECE, Command, Processes, SecretFile, Tap
 
 INDEX_LIMIT = 64 << 20
 _WORTH_COMPRESSING = 64 << 10
+_NEXT_TO_NOTHING = 4 << 20
 _HASHERS = 2
 
 
@@ -164,8 +165,11 @@ class ArtifactWriter:
             try:
                 yield being_written
                 being_written.take_back(self._folder)
-            except ToolFailed:
+            except ToolFailed as reason:
+                is_full = "No space left on device" in str(reason) and self._folder.free_bytes() < _NEXT_TO_NOTHING
                 self._folder.remove_tree(name)
+                if is_full:
+                    raise _no_room(OSError(errno.ENOSPC, ""), self._folder, name) from None
                 raise
             except OSError as reason:
                 raise _no_room(reason, self._folder, name) from None
@@ -262,8 +266,11 @@ class ArtifactReader:
             os.fchown(copy.descriptor, account.uid, account.gid)
             with self._folder.child(artifact.name) as original, ThreadPoolExecutor(_HASHERS) as pool:
                 rows = [row for row in self._expected(artifact) if "/" in row[0]]
-                for done in [pool.submit(_copy_checked, original, copy, row, account) for row in rows]:
-                    done.result()
+                try:
+                    for done in [pool.submit(_copy_checked, original, copy, row, account) for row in rows]:
+                        done.result()
+                except OSError as reason:
+                    raise _no_copy(reason, workspace, artifact.name) from None
             yield copy
 
     def _expected(self, artifact: Artifact) -> Iterator[tuple[str, str, int | None]]:
@@ -378,6 +385,15 @@ def _no_room(reason: OSError, folder: Folder, name: str) -> ToolFailed:
             % (shown(folder.path), shown(name))
         )
     return ToolFailed("Writing %s in %s failed: %s." % (shown(name), shown(folder.path), reason.strerror))
+
+
+def _no_copy(reason: OSError, folder: Folder, name: str) -> ToolStopped:
+    if reason.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ToolStopped(
+            "There is not enough space in %s for a copy of %s; free some, or name another directory in work_path."
+            % (shown(folder.path), shown(name))
+        )
+    return ToolStopped("Copying %s to %s failed: %s." % (shown(name), shown(folder.path), reason.strerror))
 
 
 def _sum_of(descriptor: int) -> tuple[str, int]:

@@ -280,9 +280,14 @@ class Server:
 
 
 @contextmanager
-def running_server(programs: Programs, *, initdb: tuple[str, ...] = (), **configuration: str) -> Iterator[Server]:
-    """A fresh server, gone when the block is left. ``configuration``: settings on top of the usual ones."""
-    base = _base(programs)
+def running_server(
+    programs: Programs, *, initdb: tuple[str, ...] = (), place: str = "/tmp", **configuration: str
+) -> Iterator[Server]:
+    """A fresh server below ``place``, gone when the block is left.
+
+    ``configuration``: settings on top of the usual ones.
+    """
+    base = _base(programs, place)
     server = Server(programs, base, newest_clients())
     try:
         run(
@@ -306,10 +311,10 @@ def running_server(programs: Programs, *, initdb: tuple[str, ...] = (), **config
         shutil.rmtree(base, ignore_errors=True)
 
 
-def _base(programs: Programs) -> pathlib.Path:
+def _base(programs: Programs, place: str = "/tmp") -> pathlib.Path:
     """A directory for one server; its path is short, for a socket's may have 107 bytes."""
     account = pwd.getpwnam(account_name())
-    base = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-pg%d-" % programs.major, dir="/tmp"))
+    base = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-pg%d-" % programs.major, dir=place))
     os.chmod(base, 0o711)
     os.chown(base, account.pw_uid, account.pw_gid)
     return base

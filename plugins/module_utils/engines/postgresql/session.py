@@ -24,6 +24,7 @@ from .connection import Access
 _SUCCESS = "00000"
 _ROWS = "SELECT pg_catalog.row_to_json(holdfast_row) FROM (%s) AS holdfast_row"
 _STOP_CHECK = 0.2
+_PASSWORD_FROM = re.compile(r"\s*password retrieved from file \"[^\"]*\"")
 _PROGRAM_PREFIX = re.compile(r"psql:(<stdin>:\d+:|\s*error:)\s*")
 
 
@@ -223,8 +224,8 @@ def _not_connected(reason: str, place: str, database: str) -> HoldfastError:
 
 
 def _spoken(reason: str) -> str:
-    """The message of libpq or the server without psql's own decoration."""
-    text = _PROGRAM_PREFIX.sub("", reason.partition(": ")[2] or reason)
+    """The message of libpq or the server without psql's own decoration, and without how it gets its password."""
+    text = _PROGRAM_PREFIX.sub("", _PASSWORD_FROM.sub("", reason.partition(": ")[2] or reason))
     return text.rstrip(".?") + "."
 
 
