@@ -11,7 +11,7 @@ import shutil
 import subprocess
 
 import yaml
-from measuring import Contestant, interleaved, shell
+from measuring import Contestant, interleaved, shell, work_ratio
 from ours import Ours
 from report import Row, absent_row, ratio_row
 
@@ -40,7 +40,8 @@ def rows(shop: Ours, programs: pathlib.Path, work: pathlib.Path, rounds: int) ->
         rounds,
     )
     against = "borgmatic create, zstd,1, into an empty borg repository"
-    return [ratio_row(PART, "create", samples["ours"].median, samples["borgmatic"].median, against=against)]
+    ours, theirs = samples["ours"], samples["borgmatic"]
+    return [ratio_row(PART, "create", ours.median, theirs.median, against=against, work=work_ratio(ours, theirs))]
 
 
 class _Borg:

@@ -10,6 +10,7 @@ A B) within one run, and only the ratio of the medians is judged.
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 import time
@@ -17,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 Figures = Mapping[str, float]
+_SHORTEST = 0.05
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,14 @@ class Contestant:
 
 @dataclass
 class Sample:
-    """The runs of one contestant: seconds of each, and the figures that each returned."""
+    """The runs of one contestant: seconds of each, on the clock and of processor time, and the figures it returned.
+
+    Processor time is that of the programs that were started, servers not counted; it says how much work was done, even
+    where others keep the machine busy.
+    """
 
     seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
     figures: list[Figures] = field(default_factory=list)
 
     @property
@@ -62,16 +69,30 @@ def interleaved(contestants: Mapping[str, Contestant], rounds: int) -> dict[str,
             contestant = contestants[name]
             contestant.reset()
             os.sync()
-            began = time.monotonic()
+            began, worked = time.monotonic(), _processor_time()
             figures = contestant.run()
             samples[name].seconds.append(time.monotonic() - began)
+            samples[name].cpu.append(_processor_time() - worked)
             samples[name].figures.append(figures or {})
     return samples
+
+
+def work_ratio(ours: Sample, theirs: Sample, start: Sample | None = None) -> float | None:
+    """Our processor time to theirs, beyond our start; None where theirs is too short to be measured."""
+    fixed = statistics.median(start.cpu) if start else 0.0
+    divisor = statistics.median(theirs.cpu)
+    return max(statistics.median(ours.cpu) - fixed, 0.0) / divisor if divisor > _SHORTEST else None
 
 
 def fastest(samples: Mapping[str, Sample], names: tuple[str, ...]) -> str:
     """Which of ``names`` has the lowest median."""
     return min(names, key=lambda name: samples[name].median)
+
+
+def _processor_time() -> float:
+    """Of all children that have ended so far."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def shell(command: str, **environment: str) -> None:

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from measuring import Contestant, Sample, fastest, interleaved, shell
+from measuring import Contestant, Sample, fastest, interleaved, shell, work_ratio
 from ours import Ours
 from report import Row, limit_row, plain_row, ratio_row
 
@@ -127,9 +127,17 @@ def create_rows(shop: Ours, empty: Ours, native: Native, keys: Keys, rounds: int
         kind = way.removesuffix(", rows")
         line = {"auto": fastest(samples, _PLAIN), "encrypted": _ENCRYPTED}.get(kind) or _LINES[kind]
         limit = 1.3 if kind == "encrypted" else 1.25 if way != kind else 1.05
-        start = starts[way].median
         rows.append(
-            ratio_row(CREATE, way, samples[way].median, samples[line].median, start=start, limit=limit, against=line)
+            ratio_row(
+                CREATE,
+                way,
+                samples[way].median,
+                samples[line].median,
+                start=starts[way].median,
+                limit=limit,
+                against=line,
+                work=work_ratio(samples[way], samples[line], starts[way]),
+            )
         )
     rows.append(_memory_row("create, directory, 2 jobs, rows", samples["directory, 2 jobs, rows"]))
     rows.append(_memory_row("create, stream, rows", samples["stream, rows"]))
@@ -162,6 +170,7 @@ def restore_rows(shop: Ours, empty: Ours, native: Native, keys: Keys, rounds: in
                 start=fixed,
                 limit=1.05,
                 against=line,
+                work=work_ratio(sample, samples[line], start),
             )
         )
         rows.append(plain_row(RESTORE, way + ": checksums", sample.figure("checksums")))

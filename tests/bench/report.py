@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 class Row:
     """One line of the table.
 
-    ``ours`` and ``theirs`` in ``unit``. ``judged``: what is held against ``limit``, a ratio or ours itself; None where
-    nothing is. ``target``: the limit in words. ``against``: what ours was compared with. ``note``: why there are no
-    figures.
+    ``ours`` and ``theirs`` in ``unit``. ``work``: the ratio of processor time, which is not judged. ``judged``: what is
+    held against ``limit``, a ratio or ours itself; None where nothing is. ``target``: the limit in words. ``against``:
+    what ours was compared with. ``note``: why there are no figures.
     """
 
     part: str
@@ -26,6 +26,7 @@ class Row:
     ours: float | None = None
     theirs: float | None = None
     ratio: float | None = None
+    work: float | None = None
     judged: float | None = None
     limit: float | None = None
     target: str = ""
@@ -50,11 +51,12 @@ def ratio_row(
     start: float = 0.0,
     limit: float | None = None,
     unit: str = "s",
+    work: float | None = None,
 ) -> Row:
     """Ours against theirs. ``start``: what of ours does not depend on the size; it is judged in a row of its own."""
     target = "" if limit is None else f"<= {limit:g} x" + (" beyond start" if start else "")
     ratio = max(ours - start, 0.0) / theirs
-    return Row(part, what, unit, ours, theirs, ratio, ratio, limit, target, against)
+    return Row(part, what, unit, ours, theirs, ratio, work, ratio, limit, target, against)
 
 
 def limit_row(
@@ -62,7 +64,7 @@ def limit_row(
 ) -> Row:
     """Ours by itself, against a fixed limit; ``theirs`` only to be seen beside it."""
     ratio = ours / theirs if theirs else None
-    return Row(part, what, unit, ours, theirs, ratio, ours, limit, f"<= {limit:g} {unit}", against)
+    return Row(part, what, unit, ours, theirs, ratio, None, ours, limit, f"<= {limit:g} {unit}", against)
 
 
 def plain_row(part: str, what: str, ours: float, *, unit: str = "s", against: str = "") -> Row:
@@ -77,7 +79,7 @@ def absent_row(part: str, what: str, note: str) -> Row:
 
 def table(rows: Sequence[Row]) -> str:
     """The rows as aligned text, part by part, with what each was compared with at the end."""
-    header = ("", "ours", "theirs", "ratio", "target", "met", "compared with")
+    header = ("", "ours", "theirs", "ratio", "work", "target", "met", "compared with")
     widths = [max(len(cells[column]) for cells in [header, *map(_cells, rows)]) for column in range(len(header))]
     out = [_aligned(header, widths)]
     for part in dict.fromkeys(row.part for row in rows):
@@ -94,7 +96,7 @@ def write_json(path: pathlib.Path, facts: Mapping[str, object], rows: Sequence[R
 
 def _cells(row: Row) -> tuple[str, ...]:
     if row.note:
-        return (f"  {row.what}", "", "", "", "", "", row.note)
+        return (f"  {row.what}", "", "", "", "", "", "", row.note)
     met = {True: "yes", False: "NO", None: ""}[row.met]
     ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
     return (
@@ -102,6 +104,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         _amount(row.ours, row.unit),
         _amount(row.theirs, row.unit),
         ratio,
+        "" if row.work is None else f"{row.work:.2f}",
         row.target,
         met,
         row.against,
@@ -117,6 +120,6 @@ def _amount(value: float | None, unit: str) -> str:
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     """Figures to the right, words to the left."""
     return "  ".join(
-        cell.rjust(width) if column in (1, 2, 3) else cell.ljust(width)
+        cell.rjust(width) if column in (1, 2, 3, 4) else cell.ljust(width)
         for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
     )

@@ -93,7 +93,7 @@ def _measure(bench: Bench, parts: list[str], facts: dict[str, str], rows: list[r
             shop, empty = _postgresql_shops(bench, server, facts)
         work = bench.work
         if "postgresql" in parts:
-            rows += _postgresql(bench, server, shop, empty)
+            _postgresql(bench, server, shop, empty, rows)
         if "sqlite" in parts:
             rows += _sqlite(bench, facts)
         if "borgmatic" in parts:
@@ -113,14 +113,14 @@ def _measure(bench: Bench, parts: list[str], facts: dict[str, str], rows: list[r
             rows += many_backups.rows(bench.collection, empty.repository, work, bench.backups, bench.rounds)
 
 
-def _postgresql(bench: Bench, server: Server, shop: Ours, empty: Ours) -> list[report.Row]:
+def _postgresql(bench: Bench, server: Server, shop: Ours, empty: Ours, rows: list[report.Row]) -> None:
     keys = _keys(bench.work)
     programs = pathlib.Path(server.programs.directory)
     native = postgresql.Native(programs, pathlib.Path(server.socket), bench.work / "native", keys)
     _say("PostgreSQL: creating")
-    rows = postgresql.create_rows(shop, empty, native, keys, bench.rounds)
+    rows += postgresql.create_rows(shop, empty, native, keys, bench.rounds)
     _say("PostgreSQL: restoring")
-    return rows + postgresql.restore_rows(shop, empty, native, keys, bench.rounds)
+    rows += postgresql.restore_rows(shop, empty, native, keys, bench.rounds)
 
 
 def _postgresql_shops(bench: Bench, server: Server, facts: dict[str, str]) -> tuple[Ours, Ours]:
