@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -26,6 +27,8 @@ from .pipeline import PIECE, Command, Processes, SecretFile, Tap
 INDEX_LIMIT = 64 << 20
 _WORTH_COMPRESSING = 64 << 10
 _NEXT_TO_NOTHING = 4 << 20
+# In the words of age 1.1 and 1.2; what it says of the encrypted file itself begins otherwise.
+_UNUSABLE_IDENTITY = re.compile(r'error: reading "[^"]*": (?:failed to read "[^"]*": )?(.*?)(?: age: report|$)')
 _HASHERS = 2
 
 
@@ -317,19 +320,28 @@ def decoding(encoding: Sequence[str], identity: Identity | None) -> Iterator[lis
                 raise Refused(
                     "The age identity that was given is not one of this backup's recipients; give the right one."
                 ) from None
+            unusable = _UNUSABLE_IDENTITY.search(str(reason))
+            if unusable:
+                raise Refused(
+                    "The age identity that was given cannot be used (%s); give a file or a key as age-keygen writes it."
+                    % unusable[1]
+                ) from None
             raise
 
 
 def check_recipients(recipients: Sequence[str], processes: Processes) -> None:
-    """Raise BadInput for a recipient that age cannot encrypt to, found by letting it encrypt nothing to each."""
+    """Raise BadInput for a recipient that age cannot encrypt to, found by letting it encrypt nothing to each.
+
+    Raises ToolFailed where there is no age.
+    """
     for recipient in recipients:
-        try:
-            processes.run(_encryption_commands([recipient])[0], stdin=b"")
-        except ToolFailed as reason:
+        if recipient.upper().startswith("AGE-SECRET-KEY-"):
+            raise BadInput("One of age_recipients is a secret key; give its public half, which age-keygen -y prints.")
+        if processes.run(_encryption_commands([recipient])[0], stdin=b"", check=False).exit_status != 0:
             raise BadInput(
-                "%s cannot be encrypted to; an age recipient begins with age1 or is an SSH public key. (%s)"
-                % (shown(recipient[:_SHOWN_OF_RECIPIENT]), reason)
-            ) from None
+                "%s is nothing that age can encrypt to; a recipient begins with age1 or is an SSH public key."
+                % shown(recipient[:_SHOWN_OF_RECIPIENT])
+            )
 
 
 def shell_decoding(artifact: Artifact) -> str:

@@ -91,7 +91,8 @@ class Circle:
 
     def good(self) -> list[str]:
         """The ids of the good backups, oldest first."""
-        return sorted(entry.id for entry in self.entries() if entry.is_good)
+        good = [entry for entry in self.entries() if entry.is_good]
+        return [entry.id for entry in sorted(good, key=lambda entry: entry.manifest.snapshot)]
 
     def folder(self, backup_id: str) -> pathlib.Path:
         """Where a backup lies."""

@@ -149,14 +149,13 @@ class SqliteEngine(Engine):
         dump = dump_of(manifest)
         check_room(workspace, manifest.logical_size)
         with private_folder(workspace, account) as folder:
-            with reader.plain(dump) as (descriptor, commands):
-                try:
+            try:
+                with reader.plain(dump) as (descriptor, commands):
                     decode(self.processes, commands, descriptor, folder, account)
-                except ToolStopped:
-                    raise
-                except ToolFailed as reason:
-                    text = "The artifact %s is damaged: %s"
-                    raise Damaged(text % (shown(dump.name), reason), dump.name) from None
+            except ToolStopped:
+                raise
+            except ToolFailed as reason:
+                raise Damaged("The artifact %s is damaged: %s" % (shown(dump.name), reason), dump.name) from None
             examination = self._examined(folder, COPY, account)
         if examination.problems and manifest.properties.get("integrity") == "ok":
             text = "The artifact %s is damaged; its integrity check says: %s."
