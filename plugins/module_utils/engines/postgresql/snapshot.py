@@ -25,6 +25,7 @@ from .session import Session, SqlError, literal
 Answer = TypeVar("Answer")
 
 _LOCK_BATCH = 500
+_QUEUED = 2000  # milliseconds
 _TRIES = 6
 _NO_ROOM = "53200"
 _GONE = ("42P01", "3F000")
@@ -133,14 +134,20 @@ def _locked_out(context: ServerContext, session: Session) -> Busy:
 
 @contextmanager
 def inside(session: Session, snapshot: Snapshot) -> Iterator[None]:
-    """A transaction of another session that sees what the snapshot holds; raises NoRoomForLocks."""
+    """A transaction of another session that sees what the snapshot holds; raises NoRoomForLocks, LockConflict.
+
+    Whoever queues for an exclusive lock waits for ours, and this session would wait behind them for ever.
+    """
     try:
         with session.transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY"):
             session.execute("SET TRANSACTION SNAPSHOT " + literal(snapshot.name))
+            session.execute("SET LOCAL lock_timeout = %d" % _QUEUED)
             yield
     except SqlError as reason:
         if reason.sqlstate == _NO_ROOM:
             raise NoRoomForLocks(str(reason)) from None
+        if reason.sqlstate == LOCK_TIMEOUT:
+            raise LockConflict(str(reason)) from None
         raise
 
 
