@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -47,6 +47,7 @@ class Snapshot:
     name: str
     taken: datetime
     tables: tuple[Table, ...]
+    holder: Session | None = None
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def exported_snapshot(context: ServerContext, *, holding: bool = True) -> Iterat
         for _try in range(_TRIES):
             snapshot = _attempt(context, session, holding=holding)
             if snapshot is not None:
-                yield snapshot
+                yield replace(snapshot, holder=session if holding else None)
                 return
         raise ToolFailed(
             "The tables of database %s changed their shape during each of %d tries to hold them still; run the backup"
@@ -138,6 +139,12 @@ def inside(session: Session, snapshot: Snapshot) -> Iterator[None]:
 
     Whoever queues for an exclusive lock waits for ours, and this session would wait behind them for ever.
     """
+    if session is snapshot.holder:
+        # It has the tables' locks already; going back gives up those on indexes, of which there may be many.
+        session.execute("SAVEPOINT holdfast_inside")
+        yield
+        session.execute("ROLLBACK TO SAVEPOINT holdfast_inside")
+        return
     try:
         with session.transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY"):
             session.execute("SET TRANSACTION SNAPSHOT " + literal(snapshot.name))

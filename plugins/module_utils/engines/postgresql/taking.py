@@ -24,6 +24,7 @@ from .leftovers import left_out
 from .properties import read_properties
 from .roles import read_roles, roles_sql
 from .session import Session, SqlError
+from .setting_values import FILE, ROLE, values_of, without_values
 from .snapshot import (
     Beside,
     LockConflict,
@@ -116,7 +117,8 @@ def _take_once(
     context: ServerContext, writer: ArtifactWriter, server: Server, size: int, form: str, *, holding: bool
 ) -> Taken:
     began = time.monotonic()
-    with context.session() as session, exported_snapshot(context, holding=holding) as snapshot:
+    with context.session() as other, exported_snapshot(context, holding=holding) as snapshot:
+        session = snapshot.holder or other
         with inside(session, snapshot):
             check_visibility(session)
         locked = time.monotonic()
@@ -171,6 +173,9 @@ def _stored(
         text = json.dumps(fingerprint.to_json(), separators=(",", ":"))
         artifacts.append(writer.text("fingerprint.json", "fingerprint", text))
     properties = dict(described.properties, roles=described.roles, dump=dumped.form)
+    values = values_of(properties)
+    if values is not None:
+        artifacts.append(writer.text(FILE, ROLE, json.dumps(values)))
     return Taken(
         artifacts=tuple(artifacts),
         snapshot=snapshot.taken,
@@ -179,7 +184,7 @@ def _stored(
         method=METHOD,
         logical_size=size,
         fingerprint=fingerprint,
-        properties=properties,
+        properties=without_values(properties),
         warnings=described.warnings,
         durations=durations,
         restore_by_hand=commands(context.database, context.server_version, described.properties, dumped, roles, script),
