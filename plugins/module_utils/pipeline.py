@@ -67,6 +67,7 @@ class Completed:
 
     output: str
     errors: str
+    exit_status: int
 
 
 class SecretFile:
@@ -224,7 +225,7 @@ class Processes:
                 supervision.raise_if_ended()
                 if check and running.popen.returncode != 0:
                     raise _failure(running)
-            return Completed(output.decode("utf-8", "surrogateescape"), running.error_text())
+            return Completed(output.decode("utf-8", "surrogateescape"), running.error_text(), running.popen.returncode)
 
     def stream(
         self,

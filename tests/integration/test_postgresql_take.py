@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import subprocess
@@ -251,7 +252,7 @@ def test_settings_of_role_and_database_do_not_reach_us(server: Server, database:
         )
     stored = take(server.engine(database, form="stream"), tmp_path / "backup")
     assert stored.rows() == {"public.times": 1, "public.big": 60000}
-    recorded = {row["name"]: row["value"] for row in stored.taken.properties["settings"]}
+    recorded = {row["name"]: row["value"] for row in json.loads(stored.text("settings"))["settings"]}
     assert recorded["search_path"] == "trap, pg_catalog"
     text = plain(server, stored, "--data-only", "--table=times")
     assert "2026-11-20 01:02:03+00\t0.30000000000000004\t1 day 02:00:00\t\\\\x00ff" in text
@@ -364,6 +365,7 @@ def test_a_full_disk_is_named(server: Server, database: str, tmp_path: pathlib.P
 
 
 KILLED = """
+import json
 import pathlib, sys
 sys.path[:0] = %r
 from integration.postgresql_support import Server, Programs, take, newest_clients

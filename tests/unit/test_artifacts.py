@@ -17,6 +17,7 @@ from ansible_collections.holdfast.db.plugins.module_utils.artifacts import (
     ArtifactReader,
     ArtifactWriter,
     Identity,
+    check_recipients,
     shell_decoding,
 )
 from ansible_collections.holdfast.db.plugins.module_utils.errors import BadInput, Damaged, Refused, ToolFailed
@@ -210,3 +211,13 @@ def test_an_empty_file_and_a_truncated_wrapper_are_told_apart(tmp_path: Path) ->
     (tmp_path / "cut.gz").write_bytes(packed[:20])
     with pytest.raises(ToolFailed, match="gzip"):
         ExternalFile(str(tmp_path / "cut.gz"), Processes())
+
+
+def test_recipients_are_tried_by_age_itself_and_a_secret_key_is_never_repeated(key) -> None:
+    check_recipients([key[1]], Processes())
+    with pytest.raises(BadInput, match=r'"age1foo" is nothing that age can encrypt to'):
+        check_recipients([key[1], "age1foo"], Processes())
+    secret = next(line for line in Path(key[0]).read_text().splitlines() if line.startswith("AGE-SECRET"))
+    with pytest.raises(BadInput, match="is a secret key") as caught:
+        check_recipients([secret], Processes())
+    assert secret[20:] not in str(caught.value)

@@ -27,6 +27,7 @@ from .clients import ClientPrograms
 from .contents import Contents, read_contents
 from .context import ServerContext
 from .external_dump import CUSTOM, DIRECTORY, PLAIN, check_plain_head, form_of
+from .setting_values import complete_properties
 from .whole import check_whole
 
 _HEAD = 1 << 20
@@ -105,7 +106,7 @@ def contents_of(
 
     ``roles``: names that may occur in it besides those in the manifest.
     """
-    properties = properties_of(order)
+    properties = order.manifest.properties if order.manifest is not None else {}
     names = {*roles, *(role["name"] for role in properties.get("roles", ())), *properties.get("owners", ())}
     if order.manifest is not None and order.manifest.artifact("contents") is not None:
         return read_contents(order.reader.text(order.manifest.artifact("contents")), roles=names)
@@ -120,8 +121,8 @@ def contents_of(
 
 
 def properties_of(order: LoadOrder) -> Mapping[str, Any]:
-    """What the manifest remembers of the database; empty for a file."""
-    return order.manifest.properties if order.manifest is not None else {}
+    """What the backup remembers of the database; empty for a file."""
+    return complete_properties(order)
 
 
 def check_text(file: ExternalFile) -> None:

@@ -108,7 +108,8 @@ def prepare(context: ServerContext, session: Session, order: LoadOrder, workspac
     if contents is None:
         check_text(order.file)
         check_guard(context.programs, trusted=context.settings.trusted)
-    properties = properties_of(order) or _properties_for_file(context, session)
+    remembered = properties_of(order)
+    properties = remembered or _properties_for_file(context, session)
     # A file brings no properties: they are those of the database that is here.
     is_trusted = order.manifest is None or not order.is_foreign or context.settings.load_as == SUPERUSER
     making = plan_roles(session, properties.get("roles", ()), is_trusted=is_trusted)
@@ -117,7 +118,7 @@ def prepare(context: ServerContext, session: Session, order: LoadOrder, workspac
         is_foreign=order.is_foreign,
         is_file=order.manifest is None,
         owner=properties["owner"],
-        properties=properties_of(order),
+        properties=remembered,
         contents=contents,
     )
     plan = decide(session, wish)
