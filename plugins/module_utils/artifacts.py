@@ -25,6 +25,7 @@ from .model import Artifact, Compression
 from .pipeline import PIECE, Command, Processes, SecretFile, Tap
 
 INDEX_LIMIT = 64 << 20
+INDEX_SUFFIX = ".sha256"
 _WORTH_COMPRESSING = 64 << 10
 _NEXT_TO_NOTHING = 4 << 20
 # In the words of age 1.1 and 1.2; what it says of the encrypted file itself begins otherwise.
@@ -83,6 +84,14 @@ class ArtifactWriter:
         self._folder = folder
         self._recipients = tuple(recipients)
         self._time_limit = time_limit
+        self._made: list[str] = []
+
+    def start_over(self) -> None:
+        """Remove whatever was stored so far, where the engine finds that it does not fit together."""
+        for name in self._made:
+            if self._folder.has(name):
+                self._folder.remove_entry(name)
+        self._made = []
 
     def stream(
         self,
@@ -131,6 +140,7 @@ class ArtifactWriter:
         encoding = _encodings(compression, self._recipients)
         stored = "".join([name, *("." + _SUFFIX[one] for one in encoding)])
         descriptor = self._folder.create_file(stored)
+        self._made.append(stored)
         try:
             file = _HashingFile(descriptor)
             self.processes.stream(
@@ -162,6 +172,7 @@ class ArtifactWriter:
         if self.is_encrypted:
             raise BadInput("A directory cannot be encrypted while it is written; use a single stream.")
         being_written = DirectoryBeingWritten(self._folder.make_child(name), name, role)
+        self._made += [name, name + INDEX_SUFFIX]
         with being_written.folder:
             if account is not None and not account.is_current:
                 os.fchown(being_written.folder.descriptor, account.uid, account.gid)
@@ -202,7 +213,7 @@ class DirectoryBeingWritten:
             os.fchown(self.folder.descriptor, *owner)
         self.folder.sync()
         lines = ["%s  %s/%s\n" % (sha256, self._name, name) for name, _size, sha256 in rows]
-        index_name = self._name + ".sha256"
+        index_name = self._name + INDEX_SUFFIX
         descriptor = parent.create_file(index_name)
         with os.fdopen(descriptor, "wb") as stream:
             data = "".join(lines).encode("utf-8")

@@ -170,7 +170,7 @@ def test_a_server_without_room(tmp_path: pathlib.Path) -> None:
             filler.unlink()
             watching = threading.Thread(target=fill_when_loading, args=(circle, disk))
             watching.start()
-            sentence = fails(lambda: circle.restore(), "No space left", "lost", "closed")
+            sentence = fails(lambda: circle.restore(), "No space left", "lost", "closed", "make room")
             watching.join()
             (disk / "filler").unlink()
             come_back(server)

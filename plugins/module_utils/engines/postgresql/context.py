@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Callable
 
 from ...errors import NotFound
 from ...model import EngineSettings
 from ...pipeline import Command, Processes
 from .clients import ClientPrograms, fitting_client, installed_clients
 from .connection import Access, opened
+from .naming import check_length
 from .session import Session, connected
 
 
@@ -26,6 +28,12 @@ class ServerContext:
         self.access = access
         self._clients: tuple[ClientPrograms, ...] = ()
         self._server_version: int | None = None
+
+    def watched(self, watch: Callable[[], str | None] | None) -> ServerContext:
+        """The same, whose programs are ended once ``watch`` gives a reason to (see Processes)."""
+        if watch is None:
+            return self
+        return ServerContext(self.database, self.settings, self.processes.watched(watch), self.access)
 
     @property
     def maintenance_database(self) -> str:
@@ -102,6 +110,7 @@ class ServerContext:
 
 @contextmanager
 def server_context(database: str, settings: EngineSettings, processes: Processes) -> Iterator[ServerContext]:
-    """The context for one method's work; its secrets are forgotten when the block is left."""
+    """The context for one method's work; its secrets are forgotten when the block is left. Raises BadInput."""
+    check_length(database)
     with opened(settings.connection) as access:
         yield ServerContext(database, settings, processes, access)

@@ -34,6 +34,7 @@ from .properties import read_properties
 from .property_sql import creation_options
 from .rights import OWNER, SUPERUSER, LoadPlan, Wish, decide, superuser_warning
 from .role_making import Making, make_roles, plan_roles, remove_made_roles
+from .room import watch_of_room
 from .session import Session, SqlError, identifier, literal
 from .target import is_empty
 from .words import some_of
@@ -78,6 +79,7 @@ def loaded(context: ServerContext, order: LoadOrder, workspace: Folder) -> Itera
         clear_leftovers(context, session)
         ready = prepare(context, session, order, workspace)
         name = load_name(context.database, datetime.now(timezone.utc))
+        context = context.watched(watch_of_room(context, session))
         began = time.monotonic()
         try:
             make_roles(session, ready.making, context.database)
@@ -205,7 +207,7 @@ def _load(
     dumped_by = ready.contents.client_version if ready.contents is not None else None
     ourselves = Loader(context, context.access, programs_for(context, dumped_by), name)
     warnings: tuple[str, ...] = ()
-    with opened_dump(order, context.access.account, workspace) as dump:
+    with opened_dump(order, context.access.account, workspace) as dump, _named(order):
         if ready.plan.by != OWNER:
             _load_all(ourselves, dump, ready, beforehand=())
         else:
@@ -218,6 +220,17 @@ def _load(
     if is_empty(context, name) and _should_hold_something(order, ready):
         raise RestoreFailed("The dump was read without an error, but nothing came of it: the copy is empty.")
     return warnings
+
+
+@contextmanager
+def _named(order: LoadOrder) -> Iterator[None]:
+    """A tool that fails on a file from elsewhere does not know its name, and whoever reads of it wants to."""
+    try:
+        yield
+    except ToolFailed as reason:
+        if order.file is None:
+            raise
+        raise type(reason)("The file %s cannot be loaded: %s" % (shown(order.file.path), reason)) from None
 
 
 def _load_as_owner(ourselves: Loader, session: Session, dump: Dump, ready: Preparation) -> str | None:

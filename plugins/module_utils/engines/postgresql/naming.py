@@ -13,6 +13,8 @@ import re
 import secrets
 from datetime import datetime, timezone
 
+from ...errors import BadInput, shown
+
 LONGEST = 63
 RESTORED = "holdfast.restored"
 LOADING = "holdfast.loading"
@@ -20,6 +22,16 @@ KEPT = "holdfast.kept"
 
 _OF_A_LOAD = re.compile(r"holdfast_load_([0-9a-f]{16})_\d{8}T\d{6}Z_[0-9a-f]{6}", re.ASCII)
 _KEPT = re.compile(r".+_holdfast_\d{8}T\d{6}Z", re.ASCII | re.DOTALL)
+
+
+def check_length(name: str) -> None:
+    """Raise BadInput for a database's name that the server would cut, for what is left may be another's."""
+    size = len(_bytes(name))
+    if size > LONGEST:
+        raise BadInput(
+            "The name %s has %d bytes, and PostgreSQL knows %d at most; the server would cut it and open another database."
+            % (shown(name), size, LONGEST)
+        )
 
 
 def load_name(target: str, now: datetime) -> str:

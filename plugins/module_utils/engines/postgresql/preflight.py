@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -18,12 +17,10 @@ from .contents import Contents
 from .context import ServerContext
 from .load import prepare
 from .naming import KEPT, LOADING, RESTORED
-from .session import Session, SqlError, identifier, literal
+from .room import check_room
+from .session import Session, identifier, literal
 from .swappable import check_swappable
 from .words import some_of
-
-_FLOOR = 256 << 20
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def preflight(context: ServerContext, order: LoadOrder) -> tuple[str, ...]:
@@ -43,7 +40,7 @@ def preflight(context: ServerContext, order: LoadOrder) -> tuple[str, ...]:
             _check_locale(session, properties)
             _check_tablespaces(session, properties)
         warnings += _check_extensions(session, properties, ready.contents)
-        warnings += _check_room(context, session, order)
+        warnings += check_room(context, session, order.manifest.logical_size if order.manifest else order.file.size)
     if order.replaces:
         check_swappable(context)
     return (*ready.plan.warnings, *ready.making.warnings, *warnings)
@@ -157,29 +154,3 @@ def _check_extensions(session: Session, properties: Mapping[str, Any], contents:
         for name, version in sorted(wanted.items())
         if version is not None and available[name] != version
     ]
-
-
-def _check_room(context: ServerContext, session: Session, order: LoadOrder) -> list[str]:
-    """The copy lies beside the live database, so there must be room for one more, where that can be known."""
-    needed = order.manifest.logical_size if order.manifest is not None else order.file.size
-    try:
-        directory = session.value("SELECT pg_catalog.current_setting('data_directory') AS directory")
-        state = os.statvfs(directory)
-        is_here = _is_local(context)
-    except (SqlError, OSError):
-        is_here = False
-    if not is_here:
-        return ["The free space of the server cannot be seen from here; about %d MiB are needed." % (needed >> 20)]
-    free = state.f_bavail * state.f_frsize
-    if free < needed + _FLOOR:
-        raise Refused(
-            "The copy needs about %d MiB beside the live database and %s has %d MiB left, of which %d MiB stay free;"
-            " make room." % (needed >> 20, shown(directory), free >> 20, _FLOOR >> 20)
-        )
-    return []
-
-
-def _is_local(context: ServerContext) -> bool:
-    """Whether the server runs on this host, as far as the connection tells; a service may lead anywhere."""
-    host = context.access.keywords.get("host", "" if "service" in context.access.keywords else "/")
-    return host.startswith("/") or host in _LOOPBACK

@@ -81,11 +81,13 @@ def take(context: ServerContext, writer: ArtifactWriter) -> Taken:
         try:
             return _take_once(context, writer, server, size, form, holding=holding)
         except NoRoomForLocks:
+            writer.start_over()
             # First without our own locks on every table beside pg_dump's, then without those of its workers.
             if not holding and form == STREAM:
                 raise
             holding, form = False, form if holding else STREAM
         except LockConflict as reason:
+            writer.start_over()
             conflict, form = reason, STREAM
             # Not in step with work that comes at regular intervals.
             time.sleep(random.uniform(0, _PAUSE))
