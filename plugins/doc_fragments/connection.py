@@ -47,7 +47,9 @@ options:
     type: path
   login_password_file:
     description:
-      - A file on the host whose first line is the password of O(login_user), and which nobody else may read.
+      - A file on the host that nobody else may read. Either a password file as PostgreSQL's own programs know it
+        (C(host:port:database:user:password) on each line, such as C(~/.pgpass)), or one whose first line is the
+        password of O(login_user) alone.
     type: path
   login_service:
     description:

@@ -110,6 +110,20 @@ def test_a_password_file_is_read_by_us(
         server.engine(database, replace(locked, password_file=str(tmp_path / "nothing"))).look()
 
 
+def test_a_password_file_in_the_format_of_libpq_is_taken_as_it_is(
+    server: Server, database: str, locked: Connection, tmp_path: pathlib.Path
+) -> None:
+    file = tmp_path / "pgpass"
+    escaped = PASSWORD.replace("\\", "\\\\").replace(":", "\\:")
+    file.write_text("# ours\nelsewhere:5432:*:keeper:wrong\n*:*:*:keeper:%s\n" % escaped)
+    file.chmod(0o600)
+    connection = replace(locked, password_file=str(file))
+    assert server.engine(database, connection).look().client.tool == "pg_dump"
+    file.write_text("*:*:*:somebody else:%s\n" % escaped)
+    with pytest.raises(Refused, match="password"):
+        server.engine(database, connection).look()
+
+
 def test_wrong_and_missing_passwords_are_named(server: Server, database: str, locked: Connection) -> None:
     with pytest.raises(Refused, match=r'password was not accepted.*as user "keeper"') as error:
         server.engine(database, replace(locked, password="wrong" + PASSWORD)).look()

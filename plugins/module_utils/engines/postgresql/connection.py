@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -26,6 +27,7 @@ from ...pipeline import SecretFile
 APPLICATION = "holdfast"
 _CONNECT_TIMEOUT = "30"
 _SECRET_LIMIT = 1 << 16
+_PGPASS_LINE = re.compile(r"(?:\\.|[^:\\])+:(?:\d+|\*):(?:\\.|[^:\\])+:(?:\\.|[^:\\])+:(?P<password>.*)")
 _SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")
 
 # Given at the start of a connection, these win over whatever a role or a database has set for itself.
@@ -83,7 +85,7 @@ def opened(connection: Connection) -> Iterator[Access]:
         password = _password_of(connection)
         environment = {"PGCONNECT_TIMEOUT": _CONNECT_TIMEOUT}
         if password is not None:
-            environment["PGPASSFILE"] = handed.content(_pgpass_line(password))
+            environment["PGPASSFILE"] = handed.content(password.passfile)
         if connection.service_file is not None:
             environment["PGSERVICEFILE"] = handed.file(connection.service_file, "service file")
         yield Access(
@@ -91,7 +93,7 @@ def opened(connection: Connection) -> Iterator[Access]:
             keywords=_keywords(connection, handed),
             environment=environment,
             descriptors=tuple(handed.descriptors),
-            secrets=(password,) if password else (),
+            secrets=password.secrets if password else (),
             place=_place(connection),
         )
 
@@ -183,18 +185,41 @@ def _exists(name: str) -> bool:
     return True
 
 
-def _password_of(connection: Connection) -> str | None:
-    """The password that was given, by itself or as the first line of a file."""
-    password = connection.password
-    if password is None and connection.password_file is not None:
-        password = _read_secret(connection.password_file)
-    if password is not None and ("\n" in password or "\r" in password or "\0" in password):
+@dataclass(frozen=True)
+class _Password:
+    """``passfile``: the content of a password file for libpq. ``secrets``: the passwords in it."""
+
+    passfile: str = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+def _password_of(connection: Connection) -> _Password | None:
+    """The password that was given, by itself or in a file.
+
+    A file is either one in libpq's own format (``host:port:database:user:password`` on each line), or holds the
+    password alone in its first line, as a credential of systemd does.
+    """
+    if connection.password is not None:
+        return _alone(connection.password)
+    if connection.password_file is None:
+        return None
+    text = _read_secret(connection.password_file)
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    entries = [_PGPASS_LINE.fullmatch(line) for line in lines]
+    if entries and all(entries):
+        found = (re.sub(r"\\(.)", r"\1", entry["password"]) for entry in entries)
+        return _Password(text + "\n", tuple(password for password in found if password))
+    return _alone(text.splitlines()[0])
+
+
+def _alone(password: str) -> _Password:
+    if "\n" in password or "\r" in password or "\0" in password:
         raise BadInput("The password holds a line break or a NUL byte, which PostgreSQL's programs cannot be given.")
-    return password
+    return _Password(_pgpass_line(password), (password,) if password else ())
 
 
 def _read_secret(path: str) -> str:
-    """The first line of a file that nobody else may read; the group root counts as nobody (systemd's credentials)."""
+    """The content of a file that nobody else may read; the group root counts as nobody (systemd's credentials)."""
     text = _read_small(path, "password file")
     status = os.stat(path)
     is_open_to_group = status.st_mode & stat.S_IRWXG and status.st_gid != 0
@@ -203,10 +228,9 @@ def _read_secret(path: str) -> str:
             "The password file %s can be read by other users (mode %04o); run chmod 0600 on it."
             % (shown(path), stat.S_IMODE(status.st_mode))
         )
-    password = text.splitlines()[0] if text else ""
-    if not password:
+    if not text.strip() or not text.splitlines()[0]:
         raise BadInput("The password file %s is empty; write the password into its first line." % shown(path))
-    return password
+    return text
 
 
 def _read_small(path: str, word: str) -> str:
