@@ -29,7 +29,7 @@ def check_length(name: str) -> None:
     size = len(_bytes(name))
     if size > LONGEST:
         raise BadInput(
-            "The name %s has %d bytes, and PostgreSQL knows %d at most; the server would cut it and open another database."
+            "The name %s has %d bytes, and PostgreSQL knows %d at most; it would be cut and lead to another database."
             % (shown(name), size, LONGEST)
         )
 
