@@ -13,6 +13,7 @@ from ..errors import Busy, NotFound
 from ..model import SAFETY, Source
 from ..repository.base import COMPLETED, DAMAGED, FAILED, INTERRUPTED, RUNNING, Entry, Repository
 from ..retention import Candidate, Decision, Plan, Rules, plan
+from .choosing import CLOCK_TOLERANCE
 from .requests import Place, Selection, opened
 
 _PROVEN = "proven"
@@ -94,7 +95,7 @@ def _prune_source(
 
 def _decide(entries: Sequence[Entry], rules: Rules, now: datetime) -> Plan:
     candidates = [_candidate(entry) for entry in entries if entry.status in (COMPLETED, DAMAGED)]
-    return plan(candidates, rules, now, held=_last_try_failed(entries))
+    return plan(candidates, rules, now, held=_last_try_failed(entries, now))
 
 
 def _candidate(entry: Entry) -> Candidate:
@@ -111,9 +112,13 @@ def _candidate(entry: Entry) -> Candidate:
     )
 
 
-def _last_try_failed(entries: Sequence[Entry]) -> str | None:
-    """A sentence where the newest try of the source was no success; pruning waits until one is."""
-    tries = [entry for entry in entries if entry.status != RUNNING and not _is_safety(entry)]
+def _last_try_failed(entries: Sequence[Entry], now: datetime) -> str | None:
+    """A sentence where the newest try of the source was no success; pruning waits until one is.
+
+    Nothing dated in the future counts, or one wrong clock would decide for as long as it was wrong by.
+    """
+    past = [entry for entry in entries if entry.started <= now + CLOCK_TOLERANCE]
+    tries = [entry for entry in past if entry.status != RUNNING and not _is_safety(entry)]
     last = max(tries, key=lambda entry: (entry.started, entry.id), default=None)
     if last is None or last.status not in (FAILED, INTERRUPTED):
         return None
