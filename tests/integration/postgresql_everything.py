@@ -43,12 +43,12 @@ def make_roles(server: Server) -> None:
 
 def make_everything(server: Server, database: str, *, rows: int = 200) -> str:
     """Make ``database`` anew with everything in it, its own properties included, and return its name."""
-    make_roles(server)
-    make_tablespace(server)
-    _make_extension(server)
+    make_surroundings(server)
     server.create_database(database, "OWNER %s" % OWNER)
     available = set(server.psql("SELECT name FROM pg_available_extensions").split("\n"))
-    has_icu = server.psql("SELECT count(*) > 0 FROM pg_collation WHERE collprovider = 'i'") == "t"
+    # A server that was built without ICU may list a collation of it, but knows no version.
+    icu = "SELECT count(pg_collation_actual_version(oid)) > 0 FROM pg_collation WHERE collprovider = 'i'"
+    has_icu = server.psql(icu) == "t"
     words = {
         "v": str(server.major),
         "rows": str(rows),
@@ -61,6 +61,13 @@ def make_everything(server: Server, database: str, *, rows: int = 200) -> str:
     server.psql("\n".join("\\set %s %s" % word for word in words.items()) + "\n" + SCRIPT.read_text(), database)
     _give_properties(server, database)
     return database
+
+
+def make_surroundings(server: Server) -> None:
+    """What the database needs of its server, and no dump of it brings: roles, a tablespace, an extension."""
+    make_roles(server)
+    make_tablespace(server)
+    _make_extension(server)
 
 
 def _give_properties(server: Server, database: str) -> None:

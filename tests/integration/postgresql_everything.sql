@@ -103,6 +103,14 @@ CREATE TABLE collated (id integer PRIMARY KEY, word text COLLATE regardless_of_c
 INSERT INTO collated VALUES (1, 'Straße'), (2, 'other');
 COMMENT ON COLLATION regardless_of_case IS 'upper is lower';
 \endif
+\if :v16
+\if :has_icu
+CREATE COLLATION ruled (provider = icu, locale = 'und', rules = '&a < g');
+\endif
+\endif
+\if :v17
+CREATE COLLATION built_in (provider = builtin, locale = 'C.UTF-8');
+\endif
 CREATE COLLATION plain_c (provider = libc, locale = 'C');
 CREATE DEFAULT CONVERSION latin_to_utf FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
 COMMENT ON CONVERSION latin_to_utf IS 'a conversion';
@@ -248,6 +256,17 @@ INSERT INTO not_enforced VALUES (-1);
 CREATE TABLE null_later (a integer);
 INSERT INTO null_later VALUES (NULL);
 ALTER TABLE null_later ADD CONSTRAINT no_null NOT NULL a NOT VALID;
+CREATE TABLE never_null (a integer CONSTRAINT named_not_null NOT NULL, b integer CONSTRAINT here_alone NOT NULL NO INHERIT);
+CREATE TABLE never_null_child () INHERITS (never_null);
+COMMENT ON CONSTRAINT named_not_null ON never_null IS 'why it is never null';
+CREATE TABLE points_loosely (a integer REFERENCES orders NOT ENFORCED);
+INSERT INTO points_loosely VALUES (-1);
+\if :has_btree_gist
+CREATE TABLE rooms (id integer, during daterange, PRIMARY KEY (id, during WITHOUT OVERLAPS));
+CREATE TABLE bookings (room integer, during daterange, FOREIGN KEY (room, PERIOD during) REFERENCES rooms (id, PERIOD during));
+INSERT INTO rooms VALUES (1, '[2026-01-01,2026-02-01)'), (1, '[2026-02-01,2026-03-01)');
+INSERT INTO bookings VALUES (1, '[2026-01-20,2026-02-10)');
+\endif
 \endif
 COMMENT ON TABLE customers IS E'people\n\\! not a command';
 COMMENT ON COLUMN customers."Full Name" IS 'first and last';

