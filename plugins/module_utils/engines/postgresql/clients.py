@@ -52,6 +52,20 @@ class ClientPrograms:
         return Client(tool, self.version)
 
 
+class ClientSearch:
+    """The installed client programs, looked for once; asking each for its version takes longer than a connection."""
+
+    def __init__(self, tools: str | None) -> None:
+        self._tools = tools
+        self._found: tuple[ClientPrograms, ...] = ()
+
+    def found(self, processes: Processes, account: Account | None) -> tuple[ClientPrograms, ...]:
+        """As ``installed_clients``."""
+        if not self._found:
+            self._found = installed_clients(self._tools, processes, account)
+        return self._found
+
+
 def installed_clients(tools: str | None, processes: Processes, account: Account | None) -> tuple[ClientPrograms, ...]:
     """Every complete set of client programs, oldest first; in ``tools`` alone where it is given.
 

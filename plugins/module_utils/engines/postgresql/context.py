@@ -12,7 +12,7 @@ from typing import Callable
 from ...errors import NotFound
 from ...model import EngineSettings
 from ...pipeline import Command, Processes
-from .clients import ClientPrograms, fitting_client, installed_clients
+from .clients import ClientPrograms, ClientSearch, fitting_client
 from .connection import Access, opened
 from .naming import check_length
 from .session import Session, connected
@@ -21,19 +21,21 @@ from .session import Session, connected
 class ServerContext:
     """One server as seen from this host. Made by ``server_context``; starts nothing until it is asked something."""
 
-    def __init__(self, database: str, settings: EngineSettings, processes: Processes, access: Access) -> None:
+    def __init__(
+        self, database: str, settings: EngineSettings, processes: Processes, access: Access, search: ClientSearch
+    ) -> None:
         self.database = database
         self.settings = settings
         self.processes = processes
         self.access = access
-        self._clients: tuple[ClientPrograms, ...] = ()
+        self._search = search
         self._server_version: int | None = None
 
     def watched(self, watch: Callable[[], str | None] | None) -> ServerContext:
         """The same, whose programs are ended once ``watch`` gives a reason to (see Processes)."""
         if watch is None:
             return self
-        return ServerContext(self.database, self.settings, self.processes.watched(watch), self.access)
+        return ServerContext(self.database, self.settings, self.processes.watched(watch), self.access, self._search)
 
     @property
     def maintenance_database(self) -> str:
@@ -52,9 +54,7 @@ class ServerContext:
     @property
     def clients(self) -> tuple[ClientPrograms, ...]:
         """Every installed set of client programs, oldest first; raises Refused where there is none."""
-        if not self._clients:
-            self._clients = installed_clients(self.settings.tools, self.processes, self.access.account)
-        return self._clients
+        return self._search.found(self.processes, self.access.account)
 
     @property
     def programs(self) -> ClientPrograms:
@@ -113,4 +113,4 @@ def server_context(database: str, settings: EngineSettings, processes: Processes
     """The context for one method's work; its secrets are forgotten when the block is left. Raises BadInput."""
     check_length(database)
     with opened(settings.connection) as access:
-        yield ServerContext(database, settings, processes, access)
+        yield ServerContext(database, settings, processes, access, search or ClientSearch(settings.tools))

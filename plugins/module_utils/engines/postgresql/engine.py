@@ -11,9 +11,11 @@ from typing import ClassVar
 
 from ...artifacts import ArtifactReader, ArtifactWriter
 from ...folders import Folder
-from ...model import Fingerprint, Manifest, Marker
+from ...model import EngineSettings, Fingerprint, Manifest, Marker
+from ...pipeline import Processes
 from ..base import Engine, Facts, Kept, Loaded, LoadOrder, SafetyTaker, Swapped, Taken, Target
 from . import check, taking
+from .clients import ClientSearch
 from .context import ServerContext, server_context
 
 
@@ -23,6 +25,10 @@ class PostgresqlEngine(Engine):
     name: ClassVar[str] = "postgresql"
     method: ClassVar[str] = taking.METHOD
     keeps_beside: ClassVar[bool] = True
+
+    def __init__(self, database: str, settings: EngineSettings, processes: Processes) -> None:
+        super().__init__(database, settings, processes)
+        self._search = ClientSearch(settings.tools)
 
     def look(self) -> Facts:
         """See Engine."""
@@ -96,4 +102,4 @@ class PostgresqlEngine(Engine):
             drop_kept(server, name)
 
     def _server(self) -> AbstractContextManager[ServerContext]:
-        return server_context(self.database, self.settings, self.processes)
+        return server_context(self.database, self.settings, self.processes, self._search)
