@@ -14,7 +14,6 @@ from ...model import EngineSettings
 from ...pipeline import Command, Processes
 from .clients import ClientPrograms, ClientSearch, fitting_client
 from .connection import Access, opened
-from .naming import check_length
 from .session import Session, connected
 
 
@@ -109,8 +108,12 @@ class ServerContext:
 
 
 @contextmanager
-def server_context(database: str, settings: EngineSettings, processes: Processes) -> Iterator[ServerContext]:
-    """The context for one method's work; its secrets are forgotten when the block is left. Raises BadInput."""
-    check_length(database)
+def server_context(
+    database: str, settings: EngineSettings, processes: Processes, search: ClientSearch | None = None
+) -> Iterator[ServerContext]:
+    """The context for one method's work; its secrets are forgotten when the block is left.
+
+    ``search``: what an earlier context has found already, None to look anew.
+    """
     with opened(settings.connection) as access:
         yield ServerContext(database, settings, processes, access, search or ClientSearch(settings.tools))
