@@ -14,6 +14,7 @@ from ...model import EngineSettings
 from ...pipeline import Command, Processes
 from .clients import ClientPrograms, ClientSearch, fitting_client
 from .connection import Access, opened
+from .naming import check_length
 from .session import Session, connected
 
 
@@ -113,7 +114,8 @@ def server_context(
 ) -> Iterator[ServerContext]:
     """The context for one method's work; its secrets are forgotten when the block is left.
 
-    ``search``: what an earlier context has found already, None to look anew.
+    ``search``: what an earlier context has found already, None to look anew. Raises BadInput.
     """
+    check_length(database)
     with opened(settings.connection) as access:
         yield ServerContext(database, settings, processes, access, search or ClientSearch(settings.tools))
