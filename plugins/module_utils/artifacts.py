@@ -12,36 +12,22 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 
 from .accounts import Account
-from .errors import BadInput, Damaged, Refused, ToolFailed, ToolStopped, shown
+from .encodings import SUFFIXES, Identity, compression_commands, decoding, encodings_of, encryption_commands
+from .errors import BadInput, Damaged, ToolFailed, ToolStopped, shown
 from .folders import Folder
 from .model import Artifact, Compression
-from .pipeline import PIECE, Command, Processes, SecretFile, Tap
+from .pipeline import PIECE, Command, Processes, Tap
 
 INDEX_LIMIT = 64 << 20
-INDEX_SUFFIX = ".sha256"
+INDEXSUFFIXES = ".sha256"
 _WORTH_COMPRESSING = 64 << 10
 _NEXT_TO_NOTHING = 4 << 20
-# In the words of age 1.1 and 1.2; what it says of the encrypted file itself begins otherwise.
-_UNUSABLE_IDENTITY = re.compile(r'error: reading "[^"]*": (?:failed to read "[^"]*": )?(.*?)(?: age: report|$)')
 _HASHERS = 2
-
-
-@dataclass(frozen=True)
-class Identity:
-    """The secret half of an age key: the path of a file that holds it, or the key itself."""
-
-    file: str | None = None
-    key: str | None = None
-
-    def __repr__(self) -> str:
-        return "Identity(...)"
 
 
 class _HashingFile:
@@ -133,12 +119,12 @@ class ArtifactWriter:
         source: int | None = None,
         tap: Sequence[Command] = (),
     ) -> tuple[Artifact, Tap | None]:
-        compress, encrypt = _compression_commands(compression), _encryption_commands(self._recipients)
+        compress, encrypt = compression_commands(compression), encryption_commands(self._recipients)
         watching = Tap(tap) if tap else None
         # With a tap the plain bytes come past us; without one they go from the tool to the compressor directly.
         before, after = ([*chain], [*compress, *encrypt]) if tap else ([*chain, *compress], encrypt)
-        encoding = _encodings(compression, self._recipients)
-        stored = "".join([name, *("." + _SUFFIX[one] for one in encoding)])
+        encoding = encodings_of(compression, self._recipients)
+        stored = "".join([name, *("." + SUFFIXES[one] for one in encoding)])
         descriptor = self._folder.create_file(stored)
         self._made.append(stored)
         try:
@@ -172,7 +158,7 @@ class ArtifactWriter:
         if self.is_encrypted:
             raise BadInput("A directory cannot be encrypted while it is written; use a single stream.")
         being_written = DirectoryBeingWritten(self._folder.make_child(name), name, role)
-        self._made += [name, name + INDEX_SUFFIX]
+        self._made += [name, name + INDEXSUFFIXES]
         with being_written.folder:
             if account is not None and not account.is_current:
                 os.fchown(being_written.folder.descriptor, account.uid, account.gid)
@@ -213,7 +199,7 @@ class DirectoryBeingWritten:
             os.fchown(self.folder.descriptor, *owner)
         self.folder.sync()
         lines = ["%s  %s/%s\n" % (sha256, self._name, name) for name, _size, sha256 in rows]
-        index_name = self._name + INDEX_SUFFIX
+        index_name = self._name + INDEXSUFFIXES
         descriptor = parent.create_file(index_name)
         with os.fdopen(descriptor, "wb") as stream:
             data = "".join(lines).encode("utf-8")
@@ -309,96 +295,6 @@ class ArtifactReader:
         if strangers:
             stranger = os.path.join(artifact.name, min(strangers))
             raise Damaged("The file %s is not in the index of its backup." % shown(stranger), stranger)
-
-
-@contextmanager
-def decoding(encoding: Sequence[str], identity: Identity | None) -> Iterator[list[Command]]:
-    """The commands that undo ``encoding``, the last one applied first; good while the block lasts.
-
-    Raises Refused where an age identity is needed and missing or not the right one.
-    """
-    with ExitStack() as stack:
-        commands = []
-        for one in reversed(encoding):
-            if one == "age":
-                commands.append(_decryption_command(identity, stack))
-            else:
-                commands.append(_UNPACK[one])
-        try:
-            yield commands
-        except ToolFailed as reason:
-            if "no identity matched" in str(reason):
-                raise Refused(
-                    "The age identity that was given is not one of this backup's recipients; give the right one."
-                ) from None
-            unusable = _UNUSABLE_IDENTITY.search(str(reason))
-            if unusable:
-                raise Refused(
-                    "The age identity that was given cannot be used (%s); give a file or a key as age-keygen writes it."
-                    % unusable[1]
-                ) from None
-            raise
-
-
-def check_recipients(recipients: Sequence[str], processes: Processes) -> None:
-    """Raise BadInput for a recipient that age cannot encrypt to, found by letting it encrypt nothing to each.
-
-    Raises ToolFailed where there is no age.
-    """
-    for recipient in recipients:
-        if recipient.upper().startswith("AGE-SECRET-KEY-"):
-            raise BadInput("One of age_recipients is a secret key; give its public half, which age-keygen -y prints.")
-        if processes.run(_encryption_commands([recipient])[0], stdin=b"", check=False).exit_status != 0:
-            raise BadInput(
-                "%s is nothing that age can encrypt to; a recipient begins with age1 or is an SSH public key."
-                % shown(recipient[:_SHOWN_OF_RECIPIENT])
-            )
-
-
-def shell_decoding(artifact: Artifact) -> str:
-    """The shell words that write the plain bytes of ``artifact`` to standard output, for a person without holdfast.
-
-    ``KEY`` stands for the file of the age identity.
-    """
-    words = {"age": "age --decrypt -i KEY", "zstd": "zstd -dc"}
-    steps = [words[one] for one in reversed(artifact.encoding)] or ["cat"]
-    return " | ".join(["%s %s" % (steps[0], artifact.name), *steps[1:]])
-
-
-def _decryption_command(identity: Identity | None, stack: ExitStack) -> Command:
-    if identity is None:
-        raise Refused("This backup is encrypted; give age_identity_file or age_identity to read it.")
-    if identity.file is not None:
-        if not os.path.isfile(identity.file):
-            raise BadInput("The age identity file %s does not exist on this host." % shown(identity.file))
-        return Command(("age", "--decrypt", "-i", identity.file))
-    secret = SecretFile((identity.key or "") + "\n", None)
-    stack.callback(secret.close)
-    return Command(("age", "--decrypt", "-i", secret.path), descriptors=(secret.descriptor,))
-
-
-_SHOWN_OF_RECIPIENT = 70
-_SUFFIX = {"zstd": "zst", "age": "age"}
-_ZSTD_BACK = Command(("zstd", "-q", "-dc"))
-_UNPACK = {"zstd": _ZSTD_BACK, "gzip": Command(("gzip", "-q", "-dc"))}
-
-
-def _encodings(compression: Compression, recipients: Sequence[str]) -> tuple[str, ...]:
-    return (("zstd",) if compression.kind == "zstd" else ()) + (("age",) if recipients else ())
-
-
-def _compression_commands(compression: Compression) -> list[Command]:
-    if compression.kind == "none":
-        return []
-    argv = ("zstd", "-q", "-c", "-%d" % compression.level, "-T%d" % compression.threads)
-    return [Command(argv if compression.level <= 19 else argv[:1] + ("--ultra",) + argv[1:])]
-
-
-def _encryption_commands(recipients: Sequence[str]) -> list[Command]:
-    if not recipients:
-        return []
-    named = [word for recipient in recipients for word in ("-r", recipient)]
-    return [Command(("age", "--encrypt", *named))]
 
 
 def _no_room(reason: OSError, folder: Folder, name: str) -> ToolFailed:

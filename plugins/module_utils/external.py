@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .artifacts import Identity, decoding
+from .encodings import Identity, decoding
 from .errors import BadInput, NotFound, shown
 from .pipeline import Command, Processes
 

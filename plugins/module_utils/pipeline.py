@@ -29,13 +29,13 @@ from typing import IO, Callable
 
 from .accounts import Account
 from .errors import ToolFailed, ToolStopped, shown
+from .supervision import supervised
 
 PIECE = 1 << 20
 _PR_SET_PDEATHSIG = 1
 _F_SETPIPE_SZ = 1031
 _STDERR_KEPT = 4000
 _TAIL = 64
-_WATCH_EVERY = 0.5
 _NO_STDIN = subprocess.DEVNULL
 
 
@@ -70,29 +70,6 @@ class Completed:
     exit_status: int
 
 
-class SecretFile:
-    """A file that exists only as a descriptor, for tools that want their secret as a file.
-
-    It has no name on any disk, vanishes with the last process that holds it, and may be read by ``account`` alone.
-    """
-
-    def __init__(self, content: str, account: Account | None) -> None:
-        self.descriptor = os.memfd_create("holdfast-secret")
-        os.fchmod(self.descriptor, 0o600)
-        os.write(self.descriptor, content.encode("utf-8", "surrogateescape"))
-        if account is not None and not account.is_current:
-            os.fchown(self.descriptor, account.uid, account.gid)
-
-    @property
-    def path(self) -> str:
-        """The path under which a child that inherits the descriptor finds it."""
-        return "/proc/self/fd/%d" % self.descriptor
-
-    def close(self) -> None:
-        """Forget the secret in this process."""
-        os.close(self.descriptor)
-
-
 class _Running:
     """A started command, its error output in a nameless file."""
 
@@ -100,6 +77,10 @@ class _Running:
         self.command = command
         self.popen = popen
         self._errors = errors
+
+    @property
+    def title(self) -> str:
+        return self.command.title
 
     def error_text(self) -> str:
         self._errors.seek(0, os.SEEK_END)
@@ -220,7 +201,7 @@ class Processes:
         Raises ToolFailed where it cannot be started, exceeds ``timeout`` seconds or, with ``check``, exits non-zero.
         """
         with self._started([command], stdin=None if stdin is not None else _NO_STDIN) as (running,):
-            with _supervised([running], timeout, self._watch) as supervision:
+            with supervised([running], timeout, self._watch) as supervision:
                 output, _none = running.popen.communicate(input=stdin)
                 supervision.raise_if_ended()
                 if check and running.popen.returncode != 0:
@@ -247,7 +228,7 @@ class Processes:
             with self._started(after, stdin=None) as downstream:
                 with self._started(tap.chain if tap else (), stdin=None, last_output=tap and tap.output) as watching:
                     everything = [*upstream, *downstream, *watching]
-                    with _supervised(everything, time_limit, self._watch):
+                    with supervised(everything, time_limit, self._watch):
                         came_from = upstream[-1].popen.stdout.fileno() if upstream else source
                         _pass_on(came_from, upstream, tap, watching, downstream, sink)
                         _check([*upstream, *downstream])
@@ -436,62 +417,6 @@ class _Collector(threading.Thread):
                 self.problem = reason
                 self._last.kill()
                 return
-
-
-class _Supervision(threading.Thread):
-    """Ends programs that run too long or that the watch objects to, and remembers why."""
-
-    def __init__(
-        self, running: Sequence[_Running], seconds: float | None, watch: Callable[[], str | None] | None
-    ) -> None:
-        super().__init__(daemon=True)
-        self._running = running
-        self._seconds = seconds
-        self._watch = watch
-        self._is_over = threading.Event()
-        self._reason: str | None = None
-
-    def run(self) -> None:
-        until = None if self._seconds is None else time.monotonic() + self._seconds
-        while self._reason is None:
-            left = _WATCH_EVERY if until is None else max(0.0, until - time.monotonic())
-            if self._is_over.wait(min(left, _WATCH_EVERY) if self._watch else left):
-                return
-            if until is not None and time.monotonic() >= until:
-                self._reason = (
-                    "%s took longer than the limit of %g s and was ended; raise time_limit or find what holds it up."
-                    % (self._running[0].command.title, self._seconds)
-                )
-            elif self._watch is not None:
-                self._reason = self._watch()
-        for one in self._running:
-            one.kill()
-
-    def stop(self) -> None:
-        self._is_over.set()
-        self.join()
-
-    def raise_if_ended(self) -> None:
-        if self._reason is not None:
-            raise ToolStopped(self._reason)
-
-
-@contextmanager
-def _supervised(
-    running: Sequence[_Running], seconds: float | None, watch: Callable[[], str | None] | None
-) -> Iterator[_Supervision]:
-    """Watch over ``running`` while the block lasts; its own reason wins over that of the programs it ended."""
-    supervision = _Supervision(running, seconds, watch)
-    if running and (seconds is not None or watch is not None):
-        supervision.start()
-    try:
-        yield supervision
-    except ToolFailed:
-        supervision.raise_if_ended()
-        raise
-    finally:
-        if supervision.is_alive():
-            supervision.stop()
 
 
 def _check(running: Sequence[_Running]) -> None:

@@ -315,7 +315,7 @@ from datetime import timedelta
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.adapter import Outcome, Task, argument_spec, compression_options, identity_options, run
-from ..module_utils.artifacts import Identity
+from ..module_utils.encodings import Identity
 from ..module_utils.engines.base import Target
 from ..module_utils.errors import BadInput
 from ..module_utils.model import Marker, Source

@@ -167,7 +167,7 @@ from datetime import timedelta
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.adapter import Outcome, Task, argument_spec, identity_options, run
-from ..module_utils.artifacts import Identity
+from ..module_utils.encodings import Identity
 from ..module_utils.operations.verify import Report, Verified, VerifyRequest, verify
 from ..module_utils.results.backups import backup_reference, span
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from ansible_collections.holdfast.db.plugins.module_utils.accounts import account_of
-from ansible_collections.holdfast.db.plugins.module_utils.artifacts import Identity
+from ansible_collections.holdfast.db.plugins.module_utils.encodings import Identity
 from ansible_collections.holdfast.db.plugins.module_utils.model import Connection, EngineSettings, Source
 from ansible_collections.holdfast.db.plugins.module_utils.operations.catalog import catalog
 from ansible_collections.holdfast.db.plugins.module_utils.operations.create import CreateRequest, create

@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One verb over one database, described by a JSON object: for tests, and as a program of its own that tests kill.
 
-usage: circle_program.py ORDER
+usage: circle_program.py, with the order on its standard input
 
-As a program it says ``ready`` when everything is imported, then does the work and says one line of JSON: ``seconds``,
-and ``error`` with the sentence for the user where there is one. Anything that is no HoldfastError is a traceback.
+As a program it says ``ready`` when everything is imported, then does the work (again and again for ``seconds``, where
+the order has that) and says one line of JSON: ``seconds``, ``done``, and ``error`` with the sentence for the user where
+there is one. Anything that is no HoldfastError is a traceback.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ansible_collections.holdfast.db.plugins.module_utils.artifacts import Identity
+from ansible_collections.holdfast.db.plugins.module_utils.encodings import Identity
 from ansible_collections.holdfast.db.plugins.module_utils.errors import HoldfastError
 from ansible_collections.holdfast.db.plugins.module_utils.model import Compression, Connection, EngineSettings, Source
 from ansible_collections.holdfast.db.plugins.module_utils.operations.catalog import catalog
@@ -129,7 +130,7 @@ def perform(order: Order) -> Any:
 
 def main() -> int:
     """Work as the program; 1 where a user would be told an error."""
-    order = json.loads(sys.argv[1])
+    order = json.loads(sys.stdin.readline())
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     began = time.monotonic()

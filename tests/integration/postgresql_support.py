@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import pytest
-from ansible_collections.holdfast.db.plugins.module_utils.artifacts import ArtifactReader, ArtifactWriter, Identity
+from ansible_collections.holdfast.db.plugins.module_utils.artifacts import ArtifactReader, ArtifactWriter
+from ansible_collections.holdfast.db.plugins.module_utils.encodings import Identity
 from ansible_collections.holdfast.db.plugins.module_utils.engines.base import Taken
 from ansible_collections.holdfast.db.plugins.module_utils.engines.postgresql.engine import PostgresqlEngine
 from ansible_collections.holdfast.db.plugins.module_utils.folders import Folder
@@ -183,12 +184,13 @@ class Server:
         self.base = base
         self.data = base / "data"
         self.socket = str(base)
+        self.port = 5432
         self._clients = clients
 
     @property
     def connection(self) -> Connection:
         """How holdfast reaches it."""
-        return Connection(unix_socket=self.socket)
+        return Connection(unix_socket=self.socket, port=None if self.port == 5432 else self.port)
 
     def psql(
         self,
@@ -200,7 +202,8 @@ class Server:
         check: bool = True,
     ) -> str:
         """What ``sql`` gives, unaligned and without headers."""
-        conninfo = "host='%s' dbname='%s'" % (self.socket, database.replace("\\", "\\\\").replace("'", "\\'"))
+        name = database.replace("\\", "\\\\").replace("'", "\\'")
+        conninfo = "host='%s' port=%d dbname='%s'" % (self.socket, self.port, name)
         if port is not None:
             conninfo += " port=%d" % port
         if user is not None:
@@ -298,6 +301,7 @@ def running_server(
     """
     base = _base(programs, place)
     server = Server(programs, base, clients or newest_clients())
+    server.port = int(configuration.get("port", server.port))
     try:
         run(
             os.path.join(programs.directory, "initdb"),

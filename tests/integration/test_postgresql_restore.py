@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import replace
 
 import pytest
-from ansible_collections.holdfast.db.plugins.module_utils.artifacts import Identity
+from ansible_collections.holdfast.db.plugins.module_utils.encodings import Identity
 from integration.postgresql_everything import make_everything, make_tablespace
 from integration.postgresql_meaning import (
     differences,

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from ansible_collections.holdfast.db.plugins.module_utils.artifacts import Identity
+from ansible_collections.holdfast.db.plugins.module_utils.encodings import Identity
 from ansible_collections.holdfast.db.plugins.module_utils.engines.postgresql.context import server_context
 from ansible_collections.holdfast.db.plugins.module_utils.engines.postgresql.dump import dump
 from ansible_collections.holdfast.db.plugins.module_utils.engines.postgresql.snapshot import (

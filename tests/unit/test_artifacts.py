@@ -13,13 +13,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.holdfast.db.plugins.module_utils.accounts import account_named
-from ansible_collections.holdfast.db.plugins.module_utils.artifacts import (
-    ArtifactReader,
-    ArtifactWriter,
-    Identity,
-    check_recipients,
-    shell_decoding,
-)
+from ansible_collections.holdfast.db.plugins.module_utils.artifacts import ArtifactReader, ArtifactWriter
+from ansible_collections.holdfast.db.plugins.module_utils.encodings import Identity, check_recipients, shell_decoding
 from ansible_collections.holdfast.db.plugins.module_utils.errors import BadInput, Damaged, Refused, ToolFailed
 from ansible_collections.holdfast.db.plugins.module_utils.external import ExternalFile
 from ansible_collections.holdfast.db.plugins.module_utils.folders import Folder

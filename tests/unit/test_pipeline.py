@@ -18,12 +18,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.holdfast.db.plugins.module_utils.errors import ToolFailed
-from ansible_collections.holdfast.db.plugins.module_utils.pipeline import (
-    Command,
-    Processes,
-    SecretFile,
-    Tap,
-)
+from ansible_collections.holdfast.db.plugins.module_utils.pipeline import Command, Processes, Tap
+from ansible_collections.holdfast.db.plugins.module_utils.secret_files import SecretFile
 
 CHECKOUT_ON_PATH = os.pathsep.join(entry for entry in sys.path if entry)
 

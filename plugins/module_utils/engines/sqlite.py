@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from ..accounts import Account, account_of
-from ..artifacts import ArtifactReader, ArtifactWriter, shell_decoding
+from ..artifacts import ArtifactReader, ArtifactWriter
+from ..encodings import shell_decoding
 from ..errors import Damaged, Refused, RestoreFailed, ToolFailed, ToolStopped, shown
 from ..folders import Folder
 from ..forked import call_as

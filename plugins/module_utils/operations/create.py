@@ -12,7 +12,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Callable
 
 from ..accounts import account_named, account_of
-from ..artifacts import ArtifactWriter, check_recipients
+from ..artifacts import ArtifactWriter
+from ..encodings import check_recipients
 from ..engines.base import Taken
 from ..engines.registry import open_engine
 from ..errors import shown

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Callable
 
-from ..artifacts import ArtifactReader, ArtifactWriter, Identity, check_recipients
+from ..artifacts import ArtifactReader, ArtifactWriter
+from ..encodings import Identity, check_recipients
 from ..engines.base import Engine, Loaded, LoadOrder, SafetyTaker, Taken, Target
 from ..engines.registry import open_engine
 from ..errors import BadInput, Damaged, Refused, RestoreFailed, shown

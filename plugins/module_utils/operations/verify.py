@@ -13,7 +13,8 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..artifacts import ArtifactReader, Identity
+from ..artifacts import ArtifactReader
+from ..encodings import Identity
 from ..engines.registry import open_engine
 from ..errors import Busy, Damaged, NotFound
 from ..model import EngineSettings, Source

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ...artifacts import shell_decoding
+from ...encodings import shell_decoding
 from ...model import Artifact
 from .dump import Dumped
 from .parameters import set_clause

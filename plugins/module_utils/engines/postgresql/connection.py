@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from ...accounts import Account, account_named, account_of
 from ...errors import BadInput, shown
 from ...model import Connection
-from ...pipeline import SecretFile
+from ...secret_files import SecretFile
 
 APPLICATION = "holdfast"
 _CONNECT_TIMEOUT = "30"
@@ -48,6 +48,8 @@ _SERVER_OPTIONS = (
     "bytea_output=hex",
     "lc_monetary=C",
 )
+# Limits that only newer servers know, with the first version (as server_version_num) that does.
+_LIMITS_SINCE = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,16 @@ class Access:
     secrets: tuple[str, ...] = field(repr=False)
     place: str
 
-    def conninfo(self, database: str, *, user: str | None = None) -> str:
-        """A connection string for ``database``, safe for any name; ``user`` instead of the one that was given."""
+    def conninfo(self, database: str, *, user: str | None = None, server_version: int = 0) -> str:
+        """A connection string for ``database``, safe for any name; ``user`` instead of the one that was given.
+
+        ``server_version``: as ``server_version_num``, where it is known; limits that only newer servers know are then
+        off from the beginning too, for tools that leave them on.
+        """
         keywords = dict(self.keywords, dbname=database)
+        for limit, since in _LIMITS_SINCE.items():
+            if server_version >= since:
+                keywords["options"] += " -c %s=0" % limit
         if user is not None:
             keywords["user"] = user
         return " ".join("%s=%s" % (word, _quoted(value)) for word, value in keywords.items())

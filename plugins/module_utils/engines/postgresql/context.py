@@ -97,7 +97,8 @@ class ServerContext:
         """
         connection: tuple[str, ...] = ()
         if database is not None:
-            connection = ("--no-password", "--dbname=" + self.access.conninfo(database, user=user))
+            conninfo = self.access.conninfo(database, user=user, server_version=self.server_version)
+            connection = ("--no-password", "--dbname=" + conninfo)
         return Command(
             (self.programs.path(tool), *connection, *arguments),
             environment=self.access.environment,

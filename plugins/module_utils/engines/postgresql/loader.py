@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from ...errors import HoldfastError
-from ...pipeline import SecretFile
+from ...secret_files import SecretFile
 from .connection import Access
 from .context import ServerContext
 from .naming import is_load_name

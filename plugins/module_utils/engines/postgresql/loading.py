@@ -16,7 +16,8 @@ import secrets
 from collections.abc import Sequence
 
 from ...errors import Refused, ToolFailed
-from ...pipeline import Command, SecretFile
+from ...pipeline import Command
+from ...secret_files import SecretFile
 from .archive import Dump, first_bytes, growing_heads
 from .clients import ClientPrograms
 from .connection import Access
@@ -48,8 +49,9 @@ class Loader:
 
     def command(self, tool: str, *arguments: str, descriptors: tuple[int, ...] = ()) -> Command:
         """``tool`` connected to the database."""
+        conninfo = self.access.conninfo(self.database, server_version=self.context.server_version)
         return Command(
-            (self.programs.path(tool), "--no-password", "--dbname=" + self.access.conninfo(self.database), *arguments),
+            (self.programs.path(tool), "--no-password", "--dbname=" + conninfo, *arguments),
             environment=self.access.environment,
             account=self.access.account,
             descriptors=self.access.descriptors + descriptors,
