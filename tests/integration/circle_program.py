@@ -6,13 +6,14 @@
 usage: circle_program.py, with the order on its standard input
 
 As a program it says ``ready`` when everything is imported, then does the work (again and again for ``seconds``, where
-the order has that) and says one line of JSON: ``seconds``, ``done``, and ``error`` with the sentence for the user where
-there is one. Anything that is no HoldfastError is a traceback.
+the order has that) and says one line of JSON: ``seconds``, ``done``, ``peak`` of its memory in bytes, and ``error``
+with the sentence for the user where there is one. Anything that is no HoldfastError is a traceback.
 """
 
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -144,7 +145,8 @@ def main() -> int:
                 break
     except HoldfastError as reason:
         error = str(reason)
-    said = {"seconds": time.monotonic() - began, "error": error, "done": done}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    said = {"seconds": time.monotonic() - began, "error": error, "done": done, "peak": peak}
     sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
     return 1 if error else 0

@@ -216,7 +216,7 @@ class PostgresqlCircle(Circle):
             server.psql("SET ROLE circle_owner; " + statement, database)
 
     def reached(self) -> dict[str, Any]:
-        return {"connection": {"unix_socket": self.server.socket}}
+        return {"connection": {"unix_socket": self.server.socket, "port": self.server.port}}
 
     def execute(self, statement: str, database: str | None = None) -> None:
         self.server.psql(statement, database or self.database)
@@ -273,15 +273,18 @@ _COME_AGAIN = (
 class Program:
     """``circle_program.py`` at work on one order."""
 
-    def __init__(self, order: dict[str, Any], **environment: str) -> None:
+    def __init__(self, order: dict[str, Any], prefix: list[str] | None = None) -> None:
         path = os.pathsep.join([str(ROOT / "tests"), str(ROOT / "collections")])
         self._running = subprocess.Popen(
-            [sys.executable, PROGRAM, json.dumps(order)],
+            [*(prefix or []), sys.executable, PROGRAM],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": path, **environment},
+            env={**os.environ, "PYTHONPATH": path},
         )
+        self._running.stdin.write(json.dumps(order) + "\n")
+        self._running.stdin.flush()
         self.pid = self._running.pid
         assert self._running.stdout.readline() == "ready\n", self._running.stderr.read()
         self.began = time.monotonic()
