@@ -264,3 +264,16 @@ def test_what_was_replaced_stays_until_its_name_is_repeated(tmp_path: pathlib.Pa
     assert not drop_kept("postgresql", settings, name, name).changed
     assert circle.word() == "first"
     circle.remove()
+
+
+@pytest.mark.postgresql
+def test_a_restored_database_is_ready_for_its_planner(tmp_path: pathlib.Path, server) -> None:
+    """Statistics are gathered before the swap, or the first hour after a restore would be a slow one."""
+    circle = PostgresqlCircle(tmp_path, server, rows=1000)
+    circle.create()
+    restored = circle.restore()
+    assert "analyze" in restored.durations
+    columns = circle.query("SELECT count(DISTINCT attname) FROM pg_stats WHERE tablename = 'filled'")
+    assert columns == ["3"]
+    assert float(circle.query("SELECT reltuples FROM pg_class WHERE relname = 'filled'")[0]) == 1000
+    circle.remove()
