@@ -95,7 +95,7 @@ def test_a_repository_without_any_room_is_refused_beforehand(circle: Circle) -> 
             fails(lambda predict=predict: circle.create(predict=predict), "free some space")
         filler.unlink()
         filler = fill(disk, 0)
-        fails(lambda: circle.create(), "free some space", "No space left")
+        fails(circle.create, "free some space", "No space left")
         filler.unlink()
         assert circle.good() == good
         assert circle.create().changed
@@ -108,7 +108,7 @@ def test_a_work_directory_without_room(tmp_path: pathlib.Path) -> None:
     grow(circle, 20)
     good = circle.good()
     with small_disk(circle.space, 16 * MIB):
-        sentence = fails(lambda: circle.create(), "not enough space", "free some")
+        sentence = fails(circle.create, "not enough space", "free some")
         assert str(circle.space) in sentence
         assert circle.good() == good
         assert circle.unfinished() == []
@@ -125,7 +125,7 @@ def test_a_work_directory_without_room_for_the_copy_of_a_dump(tmp_path: pathlib.
     grow(circle, 20)
     circle.create(settings={"form": "directory"})
     with small_disk(circle.space, 2 * MIB):
-        fails(lambda: circle.verify(), "space", "room")
+        fails(circle.verify, "space", "room")
         fails(lambda: circle.restore(target=circle.copy, strategy="new"), "space", "room")
         assert circle.unfinished() == []
         assert circle.statuses() == dict.fromkeys(circle.good(), "completed")
@@ -170,7 +170,7 @@ def test_a_server_without_room(tmp_path: pathlib.Path) -> None:
             filler.unlink()
             watching = threading.Thread(target=fill_when_loading, args=(circle, disk))
             watching.start()
-            sentence = fails(lambda: circle.restore(), "No space left", "lost", "closed", "make room")
+            sentence = fails(circle.restore, "No space left", "lost", "closed", "make room")
             watching.join()
             (disk / "filler").unlink()
             come_back(server)

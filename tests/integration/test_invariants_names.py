@@ -130,8 +130,8 @@ def test_a_name_that_the_server_would_cut_is_no_other_database(tmp_path: pathlib
         circle.create()
         circle.change("live")
         for do in (
-            lambda: circle.create(),
-            lambda: circle.restore(),
+            circle.create,
+            circle.restore,
             lambda: circle.restore(target=cut + "y", strategy="new", confirm=cut + "y"),
         ):
             circle.database = cut + "y"

@@ -60,10 +60,10 @@ def test_what_is_no_repository(circle: Circle, make: Callable[[pathlib.Path], No
         lambda: circle.create(init=False),
         lambda: circle.create(init=False, predict=True),
         lambda: circle.restore(target=circle.copy, strategy="new"),
-        lambda: circle.restore(),
-        lambda: circle.verify(),
+        circle.restore,
+        circle.verify,
         lambda: circle.prune(1),
-        lambda: circle.entries(),
+        circle.entries,
     ]
     if make not in (unmounted, missing):
         verbs += [lambda: circle.create(init=True), lambda: circle.create(init=True, predict=True)]

@@ -105,7 +105,8 @@ def stored_text(circle: PostgresqlCircle, identity_file: str) -> str:
             continue
         content = path.read_bytes()
         if path.name.endswith(".age"):
-            content = subprocess.run(["age", "-d", "-i", identity_file], input=content, capture_output=True).stdout  # noqa: PLW1510
+            decrypt = ["age", "-d", "-i", identity_file]
+            content = subprocess.run(decrypt, input=content, capture_output=True, check=True).stdout
         if content[:4] == b"\x28\xb5\x2f\xfd":
             content = subprocess.run(["zstd", "-dc"], input=content, capture_output=True, check=True).stdout
         text += content.decode("utf-8", "surrogateescape")

@@ -78,7 +78,7 @@ def assert_whole(repository, told):
 
 
 def kill_and_look(location, repository, dice, rounds):
-    for _ in range(rounds):
+    for _each in range(rounds):
         told = kill_a_writer(location, dice.random() * 0.05)
         assert_whole(repository, told)
         add_backup(repository)
@@ -313,7 +313,7 @@ def test_a_backup_that_vanishes_under_its_reader_was_removed_and_is_not_damaged(
 def test_readers_writers_and_removers_together_lose_nothing(location, repository):
     add_backup(repository)
     writer = start("create", location)
-    readers = [start("read", location) for _ in range(2)]
+    readers = [start("read", location) for _each in range(2)]
     for reader in readers:
         said, _errors = reader.communicate(timeout=60)
         assert reader.returncode == 0, said
@@ -328,7 +328,7 @@ def test_two_that_make_the_repository_at_once_agree_on_its_id(tmp_path):
     path.mkdir()
     held = os.open(path, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
-    makers = [start("init", path) for _ in range(3)]
+    makers = [start("init", path) for _each in range(3)]
     time.sleep(0.7)
     assert [maker.poll() for maker in makers] == [None] * 3 and os.listdir(path) == []
     os.close(held)
