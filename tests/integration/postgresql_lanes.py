@@ -11,7 +11,6 @@ summary as not tried.
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import pathlib

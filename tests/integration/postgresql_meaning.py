@@ -141,7 +141,7 @@ def reloaded_definitions(server: Server, database: str, other: Server | None = N
     archive = str(place.base / "meaning.dump")
     reference = "meaning_reference"
     where = "--dbname=" + _conninfo(server, database)
-    _tool(place, "pg_dump", "--format=custom", "--schema-only", "--file=" + archive, where)
+    _tool(server, "pg_dump", "--format=custom", "--schema-only", "--file=" + archive, where)
     try:
         place.psql("DROP DATABASE IF EXISTS %s" % reference)
         place.psql("CREATE DATABASE %s TEMPLATE template0" % reference)
@@ -180,7 +180,11 @@ def _differing(kind: str, original: dict[str, object], copy: dict[str, object]) 
 
 
 def _query(server: Server, database: str, sql: str) -> list[dict]:
-    lines = server.psql("SET search_path = pg_catalog; SELECT to_json(q) FROM (%s) AS q" % sql, database)
+    # Whatever the database has set for itself, which a copy may lack.
+    settings = (
+        "SET search_path = pg_catalog; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'"
+    )
+    lines = server.psql("%s; SELECT to_json(q) FROM (%s) AS q" % (settings, sql), database)
     return [json.loads(line) for line in lines.splitlines()]
 
 

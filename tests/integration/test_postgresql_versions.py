@@ -12,13 +12,19 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
-from ansible_collections.holdfast.db.plugins.module_utils.artifacts import Identity
+from ansible_collections.holdfast.db.plugins.module_utils.encodings import Identity
 from ansible_collections.holdfast.db.plugins.module_utils.errors import Refused
 from integration.postgresql_everything import make_everything, make_surroundings
 from integration.postgresql_lanes import LANES
-from integration.postgresql_meaning import differences_in_meaning, properties
+from integration.postgresql_meaning import (
+    differences,
+    differences_in_meaning,
+    meaning_of_copy,
+    meaning_of_original,
+    properties,
+)
 from integration.postgresql_restoring import leftovers, order_of, order_of_file, restore
-from integration.postgresql_support import Server, Stored, run, running_server, take
+from integration.postgresql_support import Server, Stored, restore_by_hand, run, running_server, take
 
 pytestmark = pytest.mark.postgresql
 
@@ -110,3 +116,174 @@ def test_everything_goes_round_with_the_programs_of_its_own_version(
     assert (done.differences, done.swapped.warnings) == ((), ())
     assert differences_in_meaning(server, source, server, "everything_copy") == []
     assert leftovers(server) == []
+
+
+# One of each pair is newer than what most people run; 13 and 14 are the oldest that are supported.
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param("13", "17", marks=pytest.mark.soak),
+        pytest.param("13", "18-icu", marks=pytest.mark.soak),
+        pytest.param("16", "17", marks=pytest.mark.soak),
+        pytest.param("16", "18", marks=pytest.mark.soak),
+        pytest.param("17", "18-icu", marks=pytest.mark.soak),
+    ],
+)
+@pytest.mark.parametrize("form", ["stream", "directory"])
+def test_everything_moves_to_a_newer_version(
+    track: Track, old: str, new: str, form: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = track.server(old), track.server(new)
+    on_path(monkeypatch, source, target)
+    make_everything(source, "everything")
+    make_surroundings(target)
+    stored = take(source.engine("everything", form=form, jobs=2), tmp_path / "backup")
+    assert stored.taken.client.version.split(".")[0] == str(source.major)
+    target.psql("DROP DATABASE IF EXISTS moved WITH (FORCE)")
+    done = restore(target, "moved", order_of(stored, is_foreign=True), load_as="superuser", jobs=2)
+    assert (done.differences, done.swapped.warnings) == ((), ())
+    assert differences_in_meaning(source, "everything", target, "moved") == []
+
+
+@pytest.mark.parametrize("form", ["stream", "directory"])
+@pytest.mark.parametrize(
+    ("server_of", "clients_of"),
+    [
+        pytest.param("13", "16", marks=pytest.mark.soak),
+        pytest.param("13", "17", marks=pytest.mark.soak),
+        pytest.param("13", "18", marks=pytest.mark.soak),
+        pytest.param("13", "18-icu", marks=pytest.mark.soak),
+        pytest.param("16", "17", marks=pytest.mark.soak),
+        pytest.param("16", "18", marks=pytest.mark.soak),
+        pytest.param("17", "18-icu", marks=pytest.mark.soak),
+        ("17", "18"),
+    ],
+)
+def test_newer_clients_serve_an_older_server(
+    track: Track, server_of: str, clients_of: str, form: str, tmp_path: pathlib.Path
+) -> None:
+    server = track.server(server_of)
+    tools = LANES[clients_of].programs().directory
+    make_everything(server, "everything")
+    stored = take(server.engine("everything", tools=tools, form=form, jobs=2), tmp_path / "backup")
+    assert stored.taken.client.version.split(".")[0] == str(LANES[clients_of].major)
+    server.psql("DROP DATABASE IF EXISTS everything_copy WITH (FORCE)")
+    done = restore(server, "everything_copy", order_of(stored), tools=tools, jobs=2)
+    assert (done.differences, done.swapped.warnings) == ((), ())
+    assert differences_in_meaning(server, "everything", server, "everything_copy") == []
+
+
+@pytest.mark.parametrize("form", ["stream", "directory"])
+@pytest.mark.parametrize(
+    ("server_of", "clients_of"),
+    [
+        pytest.param("13", "13", marks=pytest.mark.soak),
+        pytest.param("13", "16", marks=pytest.mark.soak),
+        pytest.param("13", "17", marks=pytest.mark.soak),
+        ("16", "17"),
+        pytest.param("16", "18", marks=pytest.mark.soak),
+        pytest.param("18-icu", "18-icu", marks=pytest.mark.soak),
+    ],
+)
+def test_the_commands_for_restoring_by_hand_serve_these_versions(
+    track: Track, server_of: str, clients_of: str, form: str, tmp_path: pathlib.Path
+) -> None:
+    server = track.server(server_of)
+    tools = LANES[clients_of].programs().directory
+    make_everything(server, "everything")
+    stored = take(server.engine("everything", tools=tools, form=form, jobs=2), tmp_path / "backup")
+    original = meaning_of_original(server, "everything")
+    server.psql("DROP DATABASE everything")
+    restore_by_hand(Server(server.programs, server.base, tools), stored)
+    assert differences(original, meaning_of_copy(server, "everything")) == []
+
+
+@pytest.mark.parametrize("form", ["custom", "directory", "tar", "plain"])
+@pytest.mark.parametrize("name", lanes())
+def test_files_that_each_pg_dump_wrote_by_itself_are_loaded(
+    track: Track, name: str, form: str, tmp_path: pathlib.Path
+) -> None:
+    server = track.server(name)
+    tools = server.programs.directory
+    make_everything(server, "everything")
+    file = server.base / ("elsewhere." + form)
+    more = ["--statistics"] if server.major >= 18 else []
+    where = "host='%s' dbname=everything" % server.socket
+    run(server.client("pg_dump"), "--format=" + form, "--file=%s" % file, *more, "--dbname=" + where)
+    server.psql("DROP DATABASE IF EXISTS brought WITH (FORCE)")
+    settings: dict[str, object] = {"tools": tools, "load_as": "superuser"}
+    minor = int(run(server.client("psql"), "--version").split(".")[1].split()[0])
+    if form == "plain" and minor < _GUARDED_SINCE[server.major]:
+        with pytest.raises(Refused, match="cannot be kept from obeying commands"):
+            restore(server, "brought", order_of_file(file), **settings)
+        settings["trusted"] = True
+    restore(server, "brought", order_of_file(file), **settings)
+    found = differences_in_meaning(server, "everything", server, "brought")
+    # A file says nothing of the database itself.
+    assert [one for one in found if not one.startswith("property ")] == []
+
+
+_DATABASES = {
+    "builtin": (17, "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8' LC_COLLATE 'C' LC_CTYPE 'C'"),
+    "builtin-unicode": (18, "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'PG_UNICODE_FAST' LC_COLLATE 'C' LC_CTYPE 'C'"),
+    "icu": (15, "LOCALE_PROVIDER icu ICU_LOCALE 'de-u-co-phonebk' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'"),
+    "icu-rules": (16, "LOCALE_PROVIDER icu ICU_LOCALE 'und' ICU_RULES '&a < g <<< ''x''' LC_COLLATE 'C' LC_CTYPE 'C'"),
+}
+
+
+@pytest.mark.parametrize("provider", _DATABASES)
+@pytest.mark.parametrize("name", lanes())
+def test_the_locale_provider_of_a_database_comes_back(
+    track: Track, name: str, provider: str, tmp_path: pathlib.Path
+) -> None:
+    lane, (oldest, options) = LANES[name], _DATABASES[provider]
+    if lane.major < oldest or (provider.startswith("icu") and not lane.has_all):
+        pytest.skip("PostgreSQL %s has no databases of this kind." % name)
+    server = track.server(name)
+    tools = server.programs.directory
+    server.create_database("lettered", "TEMPLATE template0 " + options)
+    server.psql("CREATE TABLE words AS SELECT 'xaga'::text AS word; CREATE INDEX ON words (lower(word))", "lettered")
+    stored = take(server.engine("lettered", tools=tools), tmp_path / "backup")
+    server.psql("DROP DATABASE IF EXISTS lettered_copy WITH (FORCE)")
+    restore(server, "lettered_copy", order_of(stored), tools=tools)
+    assert properties(server, "lettered_copy") == properties(server, "lettered")
+    assert differences_in_meaning(server, "lettered", server, "lettered_copy") == []
+
+
+def test_a_server_without_icu_refuses_a_database_of_icu(track: Track, tmp_path: pathlib.Path) -> None:
+    source, target = track.server("17"), track.server("18")
+    tools = target.programs.directory
+    source.create_database("lettered", "TEMPLATE template0 " + _DATABASES["icu"][1])
+    source.psql("CREATE TABLE words AS SELECT 'a'::text AS word", "lettered")
+    stored = take(source.engine("lettered", tools=tools), tmp_path / "backup")
+    with pytest.raises(Refused, match="this server was built without ICU"):
+        target.engine("lettered", tools=tools, load_as="superuser").preflight(order_of(stored, is_foreign=True))
+
+
+@pytest.mark.parametrize("name", lanes())
+def test_time_limits_of_the_server_stop_no_restore(track: Track, name: str, tmp_path: pathlib.Path) -> None:
+    server = track.server(name)
+    tools = server.programs.directory
+    server.create_database("slow")
+    server.psql(
+        "CREATE FUNCTION slowly(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS"
+        " $$ BEGIN PERFORM pg_sleep(0.5); RETURN $1; END $$;"
+        "CREATE TABLE a AS SELECT 1 AS i; CREATE TABLE b AS SELECT 1 AS i;"
+        "CREATE INDEX ON a (slowly(i)); CREATE INDEX ON b (i)",
+        "slow",
+    )
+    limits = {"statement_timeout": 0, "lock_timeout": 0, "idle_in_transaction_session_timeout": 0}
+    limits |= {"idle_session_timeout": 14, "transaction_timeout": 17}
+    known = [limit for limit, since in limits.items() if since <= server.major]
+    stored = {}
+    try:
+        for limit in known:
+            server.psql("ALTER ROLE CURRENT_USER SET %s = '200ms'" % limit)
+        for form in ("stream", "directory"):
+            stored[form] = take(server.engine("slow", tools=tools, form=form, jobs=2), tmp_path / form)
+            server.psql("DROP DATABASE IF EXISTS slow_copy WITH (FORCE)")
+            done = restore(server, "slow_copy", order_of(stored[form]), tools=tools, jobs=2)
+            assert done.differences == ()
+    finally:
+        for limit in known:
+            server.psql("ALTER ROLE CURRENT_USER RESET " + limit)

@@ -11,9 +11,16 @@ from typing import Any
 
 from ...encodings import shell_decoding
 from ...model import Artifact
+from .clients import LEAVE_OUT_TOO_NEW, speaks_too_new
 from .dump import Dumped
 from .parameters import set_clause
-from .property_sql import creation_options, grant_statement, ordered_grants
+from .property_sql import (
+    CLOSE_PUBLIC,
+    creation_options,
+    expects_closed_public,
+    grant_statement,
+    ordered_grants,
+)
 from .session import identifier, literal
 
 _ANY = ':"database"'
@@ -68,23 +75,39 @@ def _privileges(properties: Mapping[str, Any]) -> list[str]:
 def commands(
     database: str,
     server_version: int,
+    client_major: int,
     properties: Mapping[str, Any],
     dumped: Dumped,
     roles: Artifact,
     properties_script: Artifact,
 ) -> tuple[str, ...]:
     """Shell commands, to be run in the backup's directory as a superuser of the new server (PGHOST and so on set)."""
-    psql = "psql -X -v ON_ERROR_STOP=1 -d postgres"
+    run = "psql -X -v ON_ERROR_STOP=1"
+    psql = run + " -d postgres"
     create = "CREATE DATABASE %s %s" % (identifier(database), creation_options(properties, server_version))
     connection = "dbname='%s'" % database.replace("\\", "\\\\").replace("'", "\\'")
-    restore = "pg_restore --exit-on-error --dbname=%s" % shlex.quote(connection)
-    if dumped.archive.kind == "directory":
-        load = "%s --jobs=2 %s" % (restore, dumped.archive.name)
-    else:
-        load = "%s | %s" % (shell_decoding(dumped.archive), restore)
+    inside = "%s -d %s" % (run, shlex.quote(connection))
+    prepare = ["%s -c %s" % (psql, shlex.quote(create))]
+    if expects_closed_public(client_major, server_version):
+        prepare.append("%s -c %s" % (inside, shlex.quote(CLOSE_PUBLIC)))
     return (
         "%s | %s" % (shell_decoding(roles), psql),
-        "%s -c %s" % (psql, shlex.quote(create)),
-        load,
+        *prepare,
+        _load(dumped.archive, connection, inside, by_way_of_sql=speaks_too_new(client_major, server_version)),
         "%s | %s -v %s" % (shell_decoding(properties_script), psql, shlex.quote("database=" + database)),
     )
+
+
+def _load(archive: Artifact, connection: str, psql: str, *, by_way_of_sql: bool) -> str:
+    """The command that loads the dump; ``by_way_of_sql``: where pg_restore itself could not speak to the server."""
+    is_directory = archive.kind == "directory"
+    if by_way_of_sql:
+        words = [
+            "pg_restore --file=-" + (" " + archive.name if is_directory else ""),
+            shlex.join(LEAVE_OUT_TOO_NEW),
+            psql,
+        ]
+    else:
+        restore = "pg_restore --exit-on-error --dbname=%s" % shlex.quote(connection)
+        words = [restore + (" --jobs=2 " + archive.name if is_directory else "")]
+    return " | ".join(words if is_directory else [shell_decoding(archive), *words])

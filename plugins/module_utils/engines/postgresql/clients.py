@@ -31,6 +31,9 @@ _PLACES = (
     "/home/linuxbrew/.linuxbrew/opt/postgresql@*/bin",
     "/usr/local/pgsql/bin",
 )
+_TRANSACTION_TIMEOUT_SINCE = 17
+# Takes out of SQL by pg_restore what ``speaks_too_new`` tells of; it stands at the very beginning.
+LEAVE_OUT_TOO_NEW = ("sed", "-e", "1,100{/^SET transaction_timeout = 0;$/d}")
 _VERSION = re.compile(r"\(PostgreSQL\) ((\d+)(?:\.(\d+))?\S*)")
 
 
@@ -107,6 +110,11 @@ def fitting_client(clients: Sequence[ClientPrograms], server_version: int) -> Cl
         )
     nearest = min(one.major for one in candidates)
     return max((one for one in candidates if one.major == nearest), key=lambda one: one.minor)
+
+
+def speaks_too_new(major: int, server_version: int) -> bool:
+    """Whether pg_restore ``major`` begins with a setting that the server does not know, and stops at that."""
+    return major >= _TRANSACTION_TIMEOUT_SINCE > server_version // 10000
 
 
 def _directories() -> list[str]:

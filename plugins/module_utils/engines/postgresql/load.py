@@ -22,7 +22,7 @@ from typing import Any
 from ...errors import Busy, NotFound, Refused, RestoreFailed, ToolFailed, shown
 from ...folders import Folder
 from ..base import Loaded, LoadOrder
-from .archive import Dump, check_text, contents_of, opened_dump, programs_for, properties_of
+from .archive import Dump, check_text, contents_of, major_of, opened_dump, programs_for, properties_of
 from .contents import Contents, Entry, as_printed
 from .context import ServerContext
 from .dump import usual_jobs
@@ -31,7 +31,7 @@ from .loader import NoEntry, acting_as_owner, remove_leftover_loaders, remove_lo
 from .loading import Loader, check_guard, is_denial, load_archive, load_entries, load_text
 from .naming import LOADING, is_load_name, load_name, lock_key
 from .properties import read_properties
-from .property_sql import creation_options
+from .property_sql import CLOSE_PUBLIC, creation_options, expects_closed_public
 from .rights import OWNER, SUPERUSER, LoadPlan, Wish, decide, superuser_warning
 from .role_making import Making, make_roles, plan_roles, remove_made_roles
 from .room import watch_of_room
@@ -83,7 +83,7 @@ def loaded(context: ServerContext, order: LoadOrder, workspace: Folder) -> Itera
         began = time.monotonic()
         try:
             make_roles(session, ready.making, context.database)
-            _create(session, name, ready)
+            _create(context, session, name, ready)
             warnings = _load(context, session, order, workspace, name, ready)
             loaded_at = time.monotonic()
             _analyze(context, name)
@@ -180,7 +180,7 @@ def _properties_for_file(context: ServerContext, session: Session) -> dict[str, 
     return dict(usual, owner=session.user, connection_limit=-1, tablespace="pg_default", **fresh)
 
 
-def _create(session: Session, name: str, ready: Preparation) -> None:
+def _create(context: ServerContext, session: Session, name: str, ready: Preparation) -> None:
     """An empty database that nobody but its owner can enter, marked as ours."""
     try:
         session.execute(
@@ -198,6 +198,10 @@ def _create(session: Session, name: str, ready: Preparation) -> None:
         session.execute("REVOKE CONNECT, TEMPORARY ON DATABASE %s FROM PUBLIC" % identifier(name))
         session.execute("ALTER DATABASE %s SET %s = %s" % (identifier(name), LOADING, literal(mark)))
         session.execute("ALTER DATABASE %s CONNECTION LIMIT -1" % identifier(name))
+    dumped_by = major_of(ready.contents.client_version) if ready.contents is not None else 0
+    if expects_closed_public(dumped_by, session.server_version):
+        with context.session(name) as inside:
+            inside.execute(CLOSE_PUBLIC)
 
 
 def _load(
@@ -215,7 +219,7 @@ def _load(
             if reason is not None:
                 warnings = (superuser_warning(reason),)
                 _drop_database(session, name)
-                _create(session, name, ready)
+                _create(context, session, name, ready)
                 _load_all(ourselves, dump, ready, beforehand=())
     if is_empty(context, name) and _should_hold_something(order, ready):
         raise RestoreFailed("The dump was read without an error, but nothing came of it: the copy is empty.")

@@ -19,7 +19,7 @@ from ...errors import Refused, ToolFailed
 from ...pipeline import Command
 from ...secret_files import SecretFile
 from .archive import Dump, first_bytes, growing_heads
-from .clients import ClientPrograms
+from .clients import LEAVE_OUT_TOO_NEW, ClientPrograms, speaks_too_new
 from .connection import Access
 from .contents import Entry, list_file
 from .context import ServerContext
@@ -34,7 +34,6 @@ _SQL_OPTIONS = (
     "idle_in_transaction_session_timeout=0",
     "default_transaction_read_only=off",
 )
-_TRANSACTION_TIMEOUT_SINCE = 17
 _DENIALS = ("permission denied", "must be owner", "must be superuser", "must be member", "must be able to", "superuser")
 
 
@@ -92,7 +91,7 @@ def load_archive(
         if selection is not None:
             options.append("--use-list=" + selection.path)
             files = (selection.descriptor,)
-        if _speaks_too_new(loader):
+        if speaks_too_new(loader.programs.major, loader.context.server_version):
             _load_by_way_of_sql(loader, dump, options, files)
         elif dump.form == DIRECTORY:
             jobs = loader.context.settings.jobs or usual_jobs()
@@ -152,11 +151,6 @@ def _has_guard(programs: ClientPrograms) -> bool:
     return programs.major >= 18 or programs.minor >= _GUARDED_SINCE.get(programs.major, 1 << 30)
 
 
-def _speaks_too_new(loader: Loader) -> bool:
-    """pg_restore 17 and newer begins with a setting that older servers refuse, and stops at that."""
-    return loader.programs.major >= _TRANSACTION_TIMEOUT_SINCE > loader.context.server_version // 10000
-
-
 def _load_by_way_of_sql(loader: Loader, dump: Dump, options: list[str], files: tuple[int, ...]) -> None:
     """Write the archive as SQL, leave the setting out, and run it; in one stream only.
 
@@ -168,7 +162,7 @@ def _load_by_way_of_sql(loader: Loader, dump: Dump, options: list[str], files: t
         to_sql.append(dump.folder.handle)
         files += (dump.folder.descriptor,)
     convert = Command(tuple(to_sql), account=loader.access.account, descriptors=files)
-    leave_out = Command(("sed", "-e", "1,100{/^SET transaction_timeout = 0;$/d}"))
+    leave_out = Command(LEAVE_OUT_TOO_NEW)
     run = loader.command("psql", "-X", "-q", "--set=ON_ERROR_STOP=1", "--file=-")
     _stream(loader, dump, [convert, leave_out, run])
 

@@ -114,8 +114,10 @@ def _check_locale(session: Session, properties: Mapping[str, Any]) -> None:
             "The operating system of this server does not have the locale %s that the database was made with; generate"
             " it (localedef or locale-gen), restart the server, and run pg_import_system_collations." % some_of(missing)
         )
+    # A server without ICU may list a collation of it all the same, but knows no version.
     if properties["locale_provider"] == "icu" and not session.value(
-        "SELECT 1 AS it FROM pg_catalog.pg_collation WHERE collprovider = 'i' LIMIT 1"
+        "SELECT pg_catalog.count(pg_catalog.pg_collation_actual_version(oid)) AS known FROM pg_catalog.pg_collation"
+        " WHERE collprovider = 'i'"
     ):
         raise Refused(
             "The database uses ICU collations, and this server was built without ICU; restore to one that has it."

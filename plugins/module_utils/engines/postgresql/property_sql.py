@@ -21,6 +21,18 @@ from .words import some_of
 _USUAL_TABLESPACE = "pg_default"
 _OLDEST_WITH = {"icu": 150000, "builtin": 170000}
 _PRIVILEGES = ("CONNECT", "CREATE", "TEMPORARY")
+_PUBLIC_CLOSED_SINCE = 15
+CLOSE_PUBLIC = "REVOKE CREATE ON SCHEMA public FROM PUBLIC"
+
+
+def expects_closed_public(dumped_by: int, server_version: int) -> bool:
+    """Whether CLOSE_PUBLIC must run in a new database on this server before a dump of pg_dump ``dumped_by`` is loaded.
+
+    Since version 15 pg_dump writes only in what the privileges on the schema public differ from those that it has in
+    new databases of version 15, where not everybody may create things in it (getNamespaces in pg_dump.c). Older
+    servers still let everybody, and a dump of one where this was revoked says nothing of it.
+    """
+    return dumped_by >= _PUBLIC_CLOSED_SINCE > server_version // 10000
 
 
 def creation_options(properties: Mapping[str, Any], server_version: int) -> str:

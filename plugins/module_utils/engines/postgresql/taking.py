@@ -189,5 +189,13 @@ def _stored(
         properties=without_values(properties),
         warnings=described.warnings,
         durations=durations,
-        restore_by_hand=commands(context.database, context.server_version, described.properties, dumped, roles, script),
+        restore_by_hand=commands(
+            context.database,
+            context.server_version,
+            context.programs.major,
+            described.properties,
+            dumped,
+            roles,
+            script,
+        ),
     )
