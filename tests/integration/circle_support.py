@@ -102,7 +102,8 @@ class Circle:
         """What is only there while somebody works, in the repository, the workspace and memory."""
         names = [str(path) for path in self.repository.rglob("*") if path.name.startswith((".work-", ".del-"))]
         names += [str(path) for path in self.repository.rglob("*.tmp")]
-        names += [str(path) for path in self.space.iterdir()]
+        # One that was killed before it could lock its folder leaves it empty; it goes an hour later.
+        names += [str(path) for path in self.space.iterdir() if not path.name.startswith("holdfast-making-")]
         return names + [name for name in os.listdir("/dev/shm") if "holdfast" in name]
 
     def change(self, word: str) -> None:

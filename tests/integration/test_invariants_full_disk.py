@@ -207,10 +207,11 @@ def fill_to_the_brim(disk: pathlib.Path) -> None:
 
 
 def come_back(server: Any) -> None:
-    """A server whose disk is full may have stopped; with room again it starts."""
-    if not (server.data / "postmaster.pid").exists():
-        server.control("start")
+    """A server whose disk is full may have stopped; with room again it starts, once its last process is gone."""
     until = time.monotonic() + 30
     while server.psql("SELECT 1", check=False) != "1":
-        assert time.monotonic() < until
+        assert time.monotonic() < until, server.log()[-2000:]
         time.sleep(0.2)
+        if not (server.data / "postmaster.pid").exists():
+            with contextlib.suppress(AssertionError):
+                server.control("start")

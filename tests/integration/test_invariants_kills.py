@@ -23,6 +23,7 @@ from integration.circle_support import Circle, PostgresqlCircle, Program, Sqlite
 
 SEED = 20261120
 SOAK_TIMES = 8
+_ATTEMPTS = 4
 MAIN, BACKEND, ENDED = "main", "backend", "ended backend"
 
 
@@ -123,12 +124,16 @@ class Killing:
         self.circle.change("backed up")
         self.circle.create(**{name: value for name, value in self.about.items() if name != "strategy"})
         usual = self._start("unharmed").end()["seconds"]
-        struck = 0
         for number in range(kills):
-            live = "live %d" % number
-            self._begin_again(live)
-            struck += self._round(live, usual * (number + self.chance.random()) / kills)
-        assert struck > 0, "no blow fell before the end"
+            delay = usual * (number + self.chance.random()) / kills
+            for attempt in range(_ATTEMPTS):
+                live = "live %d.%d" % (number, attempt)
+                self._begin_again(live)
+                # On a busy machine a measured duration says little; whatever was over before the blow is tried again.
+                if self._round(live, delay * (1 - attempt / _ATTEMPTS)):
+                    break
+            else:
+                raise AssertionError("no blow fell before the end")
 
     def _begin_again(self, live: str) -> None:
         self.circle.forget_kept()
