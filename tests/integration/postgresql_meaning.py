@@ -145,6 +145,9 @@ def reloaded_definitions(server: Server, database: str, other: Server | None = N
     try:
         place.psql("DROP DATABASE IF EXISTS %s" % reference)
         place.psql("CREATE DATABASE %s TEMPLATE template0" % reference)
+        if place.major < 15 <= _major_of_clients(server):
+            # What pg_dump takes for granted since version 15, so that its dumps say only what differs from it.
+            place.psql("REVOKE CREATE ON SCHEMA public FROM PUBLIC", reference)
         _tool(place, "pg_restore", "--exit-on-error", "--dbname=" + _conninfo(place, reference), archive)
         return definitions(place, reference)
     finally:
@@ -188,8 +191,12 @@ def _query(server: Server, database: str, sql: str) -> list[dict]:
     return [json.loads(line) for line in lines.splitlines()]
 
 
+def _major_of_clients(server: Server) -> int:
+    return int(re.search(r"\) (\d+)", _tool(server, "pg_dump", "--version"))[1])
+
+
 def _tool(server: Server, tool: str, *arguments: str) -> str:
-    return run(server.client(tool), "--no-password", *arguments)
+    return run(server.client(tool), *arguments)
 
 
 def _conninfo(server: Server, database: str) -> str:

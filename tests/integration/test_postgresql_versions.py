@@ -14,7 +14,7 @@ from dataclasses import replace
 import pytest
 from ansible_collections.holdfast.db.plugins.module_utils.encodings import Identity
 from ansible_collections.holdfast.db.plugins.module_utils.errors import Refused
-from integration.postgresql_everything import make_everything, make_surroundings
+from integration.postgresql_everything import make_everything, make_roles, make_surroundings
 from integration.postgresql_lanes import LANES
 from integration.postgresql_meaning import (
     differences,
@@ -198,7 +198,41 @@ def test_the_commands_for_restoring_by_hand_serve_these_versions(
     assert differences(original, meaning_of_copy(server, "everything")) == []
 
 
-@pytest.mark.parametrize("form", ["custom", "directory", "tar", "plain"])
+@pytest.mark.soak
+@pytest.mark.parametrize("is_closed", [True, False])
+@pytest.mark.parametrize("form", ["backup", "custom", "plain"])
+def test_the_schema_public_stays_as_closed_as_it_was(
+    track: Track, form: str, is_closed: bool, tmp_path: pathlib.Path
+) -> None:
+    # Since version 15 pg_dump takes for granted that not everybody may create in it, and older servers do not.
+    server, tools = track.server("13"), LANES["16"].programs().directory
+    make_roles(server)
+    server.create_database("shared")
+    server.psql("CREATE TABLE t AS SELECT 1 AS a", "shared")
+    if is_closed:
+        server.psql("REVOKE CREATE ON SCHEMA public FROM PUBLIC", "shared")
+    if form == "backup":
+        order = order_of(take(server.engine("shared", tools=tools), tmp_path / "backup"))
+    else:
+        file = server.base / ("shared." + form)
+        where = "host='%s' dbname=shared" % server.socket
+        run(os.path.join(tools, "pg_dump"), "--format=" + form, "--file=%s" % file, "--dbname=" + where)
+        order = order_of_file(file)
+    server.psql("DROP DATABASE IF EXISTS shared_copy WITH (FORCE)")
+    restore(server, "shared_copy", order, tools=tools, load_as="superuser")
+    may = "SELECT has_schema_privilege('everything_reader', 'public', 'CREATE')"
+    assert server.psql(may, "shared_copy") == ("f" if is_closed else "t")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "custom",
+        pytest.param("directory", marks=pytest.mark.soak),
+        pytest.param("tar", marks=pytest.mark.soak),
+        "plain",
+    ],
+)
 @pytest.mark.parametrize("name", lanes())
 def test_files_that_each_pg_dump_wrote_by_itself_are_loaded(
     track: Track, name: str, form: str, tmp_path: pathlib.Path

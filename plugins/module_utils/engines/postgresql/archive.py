@@ -35,6 +35,7 @@ _LARGEST_HEAD = 1 << 30
 _PLAIN_HEAD = 1 << 16
 _TOC = "toc.dat"
 _LEADING_MAJOR = re.compile(r"\d+")
+_WRITER_OF_TEXT = re.compile(rb"^-- Dumped by pg_dump version (\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,14 @@ def major_of(version: str | None) -> int:
     """The major version in words such as ``15.14 (Debian 15.14-1)`` or ``18beta1``; 0 where there is none."""
     match = _LEADING_MAJOR.match(version or "")
     return int(match[0]) if match else 0
+
+
+def major_of_writer(order: LoadOrder, contents: Contents | None) -> int:
+    """The major version of the pg_dump that wrote the dump; 0 where SQL text does not say so."""
+    if contents is not None:
+        return major_of(contents.client_version)
+    match = _WRITER_OF_TEXT.search(order.file.head(_PLAIN_HEAD))
+    return int(match[1]) if match else 0
 
 
 def first_bytes(context: ServerContext, dump: Dump, size: int) -> bytes:

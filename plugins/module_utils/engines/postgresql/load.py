@@ -22,7 +22,7 @@ from typing import Any
 from ...errors import Busy, NotFound, Refused, RestoreFailed, ToolFailed, shown
 from ...folders import Folder
 from ..base import Loaded, LoadOrder
-from .archive import Dump, check_text, contents_of, major_of, opened_dump, programs_for, properties_of
+from .archive import Dump, check_text, contents_of, major_of_writer, opened_dump, programs_for, properties_of
 from .contents import Contents, Entry, as_printed
 from .context import ServerContext
 from .dump import usual_jobs
@@ -58,9 +58,13 @@ class LoadedCopy(Loaded):
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is decided before anything is made. ``properties``: those of the new database."""
+    """What is decided before anything is made.
+
+    ``dumped_by``: the major version of the pg_dump that wrote the dump. ``properties``: those of the new database.
+    """
 
     contents: Contents | None
+    dumped_by: int
     properties: Mapping[str, Any]
     plan: LoadPlan
     making: Making
@@ -126,7 +130,7 @@ def prepare(context: ServerContext, session: Session, order: LoadOrder, workspac
     plan = decide(session, wish)
     if wish.is_file and contents is not None and not plan.without_owners:
         _check_owners(contents, roles)
-    return Preparation(contents, properties, plan, making, is_trusted)
+    return Preparation(contents, major_of_writer(order, contents), properties, plan, making, is_trusted)
 
 
 def _check_owners(contents: Contents, roles: set[str]) -> None:
@@ -198,8 +202,7 @@ def _create(context: ServerContext, session: Session, name: str, ready: Preparat
         session.execute("REVOKE CONNECT, TEMPORARY ON DATABASE %s FROM PUBLIC" % identifier(name))
         session.execute("ALTER DATABASE %s SET %s = %s" % (identifier(name), LOADING, literal(mark)))
         session.execute("ALTER DATABASE %s CONNECTION LIMIT -1" % identifier(name))
-    dumped_by = major_of(ready.contents.client_version) if ready.contents is not None else 0
-    if expects_closed_public(dumped_by, session.server_version):
+    if expects_closed_public(ready.dumped_by, session.server_version):
         with context.session(name) as inside:
             inside.execute(CLOSE_PUBLIC)
 
