@@ -74,7 +74,7 @@ class Everything(Circle):
         assert said["peak"] <= OUR_MEMORY, "%s took %d MiB" % (verb, said["peak"] >> 20)
 
 
-@pytest.fixture(name="everything", params=[20_000, pytest.param(2_500_000, marks=pytest.mark.soak)])
+@pytest.fixture(name="everything", params=[20_000, pytest.param(3_000_000, marks=pytest.mark.soak)])
 def everything_fixture(request: pytest.FixtureRequest, server: Server, tmp_path: pathlib.Path) -> Iterator[Everything]:
     made = Everything(tmp_path, server, request.param)
     if request.param > 1_000_000:

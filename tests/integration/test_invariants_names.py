@@ -145,30 +145,28 @@ def test_a_name_that_the_server_would_cut_is_no_other_database(tmp_path: pathlib
         server.psql('DROP DATABASE "%s"' % cut)
 
 
-@pytest.mark.parametrize("name", ["", "a\0b"])
-@pytest.mark.parametrize("where", ["host", "policy", "database"])
-def test_what_can_be_no_name(circle: Circle, where: str, name: str) -> None:
+def test_what_can_be_no_name(circle: Circle) -> None:
     circle.create()
     before = tree(circle.repository)
-    for do in (circle.create, circle.restore):
-        with pytest.raises(HoldfastError) as caught:
-            do(**{where: name})
-        one_sentence(caught.value)
+    for where in ("host", "policy", "database"):
+        for name in ("", "a\0b"):
+            for do in (circle.create, circle.restore):
+                with pytest.raises(HoldfastError) as caught:
+                    do(**{where: name})
+                one_sentence(caught.value)
     assert tree(circle.repository) == before
 
 
-@pytest.mark.parametrize(
-    "backup_id", ["../../etc", "", ".", "/", "a\nb", "20261120T063000Z-3f9a1c/..", "-", "x" * 5000]
-)
-def test_an_id_that_is_none(circle: Circle, backup_id: str) -> None:
+def test_an_id_that_is_none(circle: Circle) -> None:
     circle.create()
     before = tree(circle.repository)
-    with pytest.raises(NotFound) as caught:
-        circle.restore(backup=backup_id)
-    one_sentence(caught.value)
-    with pytest.raises(HoldfastError) as caught:
-        circle.verify(backup=backup_id)
-    one_sentence(caught.value)
+    for backup_id in ("../../etc", "", ".", "/", "a\nb", "20261120T063000Z-3f9a1c/..", "-", "x" * 5000):
+        with pytest.raises(NotFound) as caught:
+            circle.restore(backup=backup_id)
+        one_sentence(caught.value)
+        with pytest.raises(HoldfastError) as caught:
+            circle.verify(backup=backup_id)
+        one_sentence(caught.value)
     assert tree(circle.repository) == before
 
 
