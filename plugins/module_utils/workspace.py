@@ -13,7 +13,6 @@ import fcntl
 import os
 import secrets
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,7 +22,6 @@ from .folders import Folder
 DEFAULT = "/var/tmp"
 _READY = "holdfast-work-"
 _BEING_MADE = "holdfast-making-"
-_HOUR = 3600.0
 
 
 @contextmanager
@@ -57,7 +55,7 @@ def workspace(base: str | None) -> Iterator[Folder]:
 
 def _make_locked(parent: Folder, name: str) -> Folder:
     """Locked before it carries the name that the sweeper looks for, so that it can never be swept away alive."""
-    unready = _BEING_MADE + secrets.token_hex(8)
+    unready = "%s%d-%s" % (_BEING_MADE, os.getpid(), secrets.token_hex(8))
     folder = parent.make_child(unready)
     fcntl.flock(folder.descriptor, fcntl.LOCK_EX)
     os.fchmod(folder.descriptor, 0o711)
@@ -75,9 +73,16 @@ def _clear_leftovers(parent: Folder) -> None:
         except FileNotFoundError:
             continue
         is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
-        is_young = name.startswith(_BEING_MADE) and time.time() - status.st_mtime < _HOUR
-        if is_ours and not is_young:
+        if is_ours and not _is_being_made(name):
             _remove_if_dead(parent, name)
+
+
+def _is_being_made(name: str) -> bool:
+    """Whether ``name`` is not locked yet by a process that is about to; a few instructions long, unless it died."""
+    if not name.startswith(_BEING_MADE):
+        return False
+    maker = name[len(_BEING_MADE) :].partition("-")[0]
+    return os.path.exists("/proc/%s/stat" % maker)
 
 
 def _remove_if_dead(parent: Folder, name: str) -> None:

@@ -133,14 +133,22 @@ def test_a_failed_try_is_in_the_list(shop):
     assert len(shop.stored()) == 1
 
 
-def test_a_database_that_does_not_exist_is_refused_by_a_sentence_and_recorded(shop):
+def test_a_database_that_never_was_is_refused_by_a_sentence_and_leaves_no_trace(shop):
     shop.backup()
     missing = str(shop.world / "missing.db")
     played = shop.play("backup", {"database": missing})
     assert played.failed
     assert "missing.db" in played.result["msg"]
-    listed = shop.do("backup_info", {"database": missing})
-    assert [one["status"] for one in listed] == ["failed"]
+    assert shop.do("backup_info", {"database": missing}) == []
+
+
+def test_a_database_that_is_gone_is_recorded_as_a_failed_try(shop):
+    shop.backup()
+    (shop.world / "shop.db").unlink()
+    played = shop.play("backup", {})
+    assert played.failed
+    assert "shop.db" in played.result["msg"]
+    assert [one["status"] for one in shop.do("backup_info", {})] == ["failed", "completed"]
 
 
 def test_each_host_of_the_inventory_has_its_own_folder(shop):

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ansible_collections.holdfast.db.plugins.module_utils.workspace import workspace
+
 COLLECTIONS = str(Path(__file__).resolve().parents[2] / "collections")
 
 RUN = """
@@ -28,3 +30,15 @@ def test_runs_at_the_same_time_never_sweep_each_other_away(tmp_path):
     running = [subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) for _one in range(4)]
     assert [one.communicate()[1] for one in running] == [""] * 4
     assert os.listdir(tmp_path) == []
+
+
+def test_what_killed_runs_left_is_swept_away_by_the_next(tmp_path):
+    """A run that was killed before it had locked its directory, and one that was killed with its directory full."""
+    (tmp_path / ("holdfast-making-%d-00" % os.getpid())).mkdir()
+    (tmp_path / "holdfast-making-4194305-00").mkdir()
+    (tmp_path / "holdfast-work-00").mkdir()
+    (tmp_path / "holdfast-work-00" / "plain").write_text("secret")
+    (tmp_path / "holdfast-work.txt").write_text("somebody else's")
+    with workspace(str(tmp_path)):
+        pass
+    assert sorted(os.listdir(tmp_path)) == ["holdfast-making-%d-00" % os.getpid(), "holdfast-work.txt"]
