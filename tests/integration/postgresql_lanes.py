@@ -180,14 +180,16 @@ def _private_apt(own: pathlib.Path, mirror: str, suite: str) -> list[str]:
     (own / "sources.list").write_text("deb %s%s %s main\n" % (signed, mirror, suite))
     options = {
         "Dir::Etc::sourcelist": own / "sources.list",
-        "Dir::Etc::sourceparts": "-",
-        "Dir::Etc::preferencesparts": "-",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::preferencesparts": "/dev/null",
         "Dir::State": own,
         "Dir::State::lists": own / "lists",
         "Dir::State::status": own / "status",
         "Dir::Cache": own / "cache",
         "Acquire::Languages": "none",
         "Acquire::Check-Valid-Until": "false",
+        "Acquire::Retries": "2",
+        "APT::Update::Error-Mode": "any",
         "APT::Sandbox::User": "root",
         "Debug::NoLocking": "true",
     }
