@@ -102,8 +102,7 @@ class Circle:
         """What is only there while somebody works, in the repository, the workspace and memory."""
         names = [str(path) for path in self.repository.rglob("*") if path.name.startswith((".work-", ".del-"))]
         names += [str(path) for path in self.repository.rglob("*.tmp")]
-        # One that was killed before it could lock its folder leaves it empty; it goes an hour later.
-        names += [str(path) for path in self.space.iterdir() if not path.name.startswith("holdfast-making-")]
+        names += [str(path) for path in self.space.iterdir()]
         return names + [name for name in os.listdir("/dev/shm") if "holdfast" in name]
 
     def change(self, word: str) -> None:
