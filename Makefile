@@ -20,7 +20,7 @@ ARGS ?=
 help:
 	@echo "holdfast.db: database backups that are proven restorable."
 	@echo
-	@echo "  make demo         back up, lose, restore and prune a small shop's databases; under a minute"
+	@echo "  make demo         back up, lose, restore and prune a small shop's databases; about a minute"
 	@echo "  make test         every check there is, with a summary at the end; what CI runs"
 	@echo
 	@echo "  make unit         pure logic, no server          (make unit ARGS='-k retention')"
