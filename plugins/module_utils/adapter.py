@@ -220,6 +220,8 @@ class Task:
         """What the engine is told; options that the module does not have keep their defaults."""
         usual = EngineSettings()
         time_limit = self.duration("time_limit") if "time_limit" in self.params else None
+        if time_limit is not None and time_limit <= timedelta(0):
+            raise BadInput("The option time_limit leaves no time at all; write a longer one, such as 4h.")
         return EngineSettings(
             connection=self.connection(),
             jobs=self.number("jobs", 1),

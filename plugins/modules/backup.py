@@ -381,7 +381,12 @@ OPTIONS = {
 def main() -> None:
     module = AnsibleModule(
         argument_spec=argument_spec(OPTIONS),
-        mutually_exclusive=[["id", "acknowledge"], ["id", "if_older_than"], ["acknowledge", "if_older_than"]],
+        mutually_exclusive=[
+            ["id", "acknowledge"],
+            ["id", "if_older_than"],
+            ["acknowledge", "if_older_than"],
+            ["acknowledge", "pinned"],
+        ],
         supports_check_mode=True,
     )
     run(module, work)

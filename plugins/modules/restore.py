@@ -394,10 +394,13 @@ def _declaration(task: Task) -> Declaration:
     if task.params["file"] is not None:
         return Declaration(file=task.params["file"], request=task.params["request"])
     task.place()  # named here, where the repository is needed and not only useful
+    before = task.moment("before")
+    if before is not None and before > task.now:
+        raise BadInput("The option before names a time that has not come yet; write one in the past, or id: latest.")
     return Declaration(
         source=task.source(),
         backup=task.params["id"],
-        before=task.moment("before"),
+        before=before,
         request=task.params["request"],
     )
 

@@ -168,7 +168,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.adapter import Outcome, Task, argument_spec, identity_options, run
 from ..module_utils.encodings import Identity
-from ..module_utils.operations.verify import Report, Verified, VerifyRequest, verify
+from ..module_utils.operations.verify import CHECKSUMS, Report, Verified, VerifyRequest, verify
 from ..module_utils.results.backups import backup_reference, span
 
 OPTIONS = {"id": {"type": "str", "default": "latest"}, **identity_options()}
@@ -219,6 +219,12 @@ def _report(report: Report, task: Task) -> dict:
 
 
 def _verdict(verified: Verified) -> str:
+    unread = [report for report in verified.reports if report.strength == CHECKSUMS]
+    if unread:
+        return (
+            "The stored files of %d of %d backups are as they were written; these are encrypted and no identity was "
+            "given, so their content was not read." % (len(unread), len(verified.reports))
+        )
     if len(verified.reports) == 1:
         return "The backup %s is whole." % verified.reports[0].entry.id
     return "All %d backups are whole." % len(verified.reports)

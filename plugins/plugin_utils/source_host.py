@@ -36,6 +36,11 @@ NAMES = (
 )
 
 
+# Options that choose something. Written out with nothing behind them, as an undefined variable with an empty default
+# leaves them, they must not choose the usual thing instead: the newest backup, the live database.
+CHOICES = ("acknowledge", "before", "file", "id", "name", "target", "target_host")
+
+
 class HoldfastAction(ActionBase):
     """Runs the module of the same name, on the host and under the name that the task is about.
 
@@ -55,6 +60,7 @@ class HoldfastAction(ActionBase):
         variables = task_vars or {}
         arguments = dict(self._task.args)
         self._refuse_numbers(arguments)
+        self._refuse_empty(arguments)
         # Under delegate_to the variables are still those of the host that the task is about: the source wins.
         self._complete(arguments, "source_host", variables.get("inventory_hostname"))
         if self.target_option is not None:
@@ -72,6 +78,16 @@ class HoldfastAction(ActionBase):
     def _complete(arguments: dict[str, Any], option: str, value: str | None) -> None:
         if arguments.get(option) is None and value is not None:
             arguments[option] = value
+
+    @staticmethod
+    def _refuse_empty(arguments: dict[str, Any]) -> None:
+        for option in (*CHOICES, "request"):
+            is_nothing = option in arguments and arguments[option] is None and option in CHOICES
+            if is_nothing or arguments.get(option) == "":
+                raise AnsibleActionFail(
+                    "The option %s is given but has no value; fill the variable behind it, or leave the option out "
+                    "with default(omit)." % option
+                )
 
     @staticmethod
     def _refuse_numbers(arguments: dict[str, Any]) -> None:

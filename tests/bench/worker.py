@@ -55,7 +55,7 @@ def restore_newest(told: Told) -> dict[str, float]:
     request = RestoreRequest(
         told["engine"],
         told["target"],
-        Declaration(_source(told), request=datetime.now(UTC).isoformat()),
+        Declaration(_source(told), "latest", request=datetime.now(UTC).isoformat()),
         _settings(told),
         Place(told["repository"]),
         strategy=told.get("strategy", "new"),

@@ -81,6 +81,18 @@ def test_verify_names_the_artifact_and_the_backup_is_not_latest_any_more(shop: S
         restore(shop.copy_of(bad, tmp_path / "other.db"), now())
 
 
+def test_verifying_the_latest_fails_for_as_long_as_a_newer_one_is_damaged(shop: Shop) -> None:
+    good, bad = shop.back_up(), shop.back_up()
+    shop.flip_a_bit(bad)
+    for _run in range(2):
+        reports = shop.verify("latest").reports
+        found = {report.entry.id: report.problem is None for report in reports}
+        assert found in ({bad: False}, {bad: False, good: True})
+    assert found == {bad: False, good: True}
+    newest = shop.back_up()
+    assert [report.entry.id for report in shop.verify("latest").reports] == [newest]
+
+
 def test_a_restore_finds_damage_by_itself_and_makes_nothing(shop: Shop, tmp_path: Path) -> None:
     bad = shop.back_up()
     shop.flip_a_bit(bad)

@@ -55,7 +55,16 @@ CASES = [
     ("restore", {"id": "latest"}, ["confirm"]),
     ("restore", {"id": "latest", "confirm": "shop"}, ["confirm", "shop.db"]),
     ("restore", {"id": "latest", "target": "/nowhere/copy.db"}, ["/nowhere/copy.db"]),
+    ("restore", {"id": "latest", "target": ""}, ["target", "no value"]),
+    ("restore", {"id": "latest", "request": ""}, ["request", "no value"]),
+    ("restore", {"before": "2999-01-01T00:00:00Z"}, ["before", "not come yet"]),
+    ("backup", {"time_limit": "0s"}, ["time_limit", "no time"]),
+    ("backup", {"database": "WORLD//shop.db"}, ["shorter name", "/shop.db"]),
+    ("backup", {"database": "WORLD/../host/shop.db"}, ["shorter name", "/shop.db"]),
 ]
+
+# What an undefined variable with an empty default leaves: never the newest backup, never the live database.
+NOTHING = [("restore", "id"), ("restore", "before"), ("restore", "file"), ("backup", "id"), ("backup", "acknowledge")]
 
 # What a person writes without quotes where a name is meant.
 WRITTEN = [
@@ -83,9 +92,14 @@ def played(tmp_path_factory):
     wrong = [(module, given) for module, given, _words in CASES]
     wrong = [(module, placed(given, world)) for module, given in wrong]
     wrong += [("restore", {"id": "latest", option: yaml.safe_load(written)}) for option, written in WRITTEN]
+    tasks = [task(module, {**right, **given}) for module, given in wrong]
+    tasks += [
+        {"name": "Try", "holdfast.db.%s" % module: {**right, option: None}, "ignore_errors": True}
+        for module, option in NOTHING
+    ]
     before = tree(world)
-    outcome = stage.play(*(task(module, {**right, **given}) for module, given in wrong), verbosity=3)
-    assert len(outcome.results) == len(wrong), outcome.output
+    outcome = stage.play(*tasks, verbosity=3)
+    assert len(outcome.results) == len(tasks), outcome.output
     assert tree(world) == before
     return outcome
 
@@ -118,6 +132,11 @@ def test_wrong_input_gets_one_sentence(played, number):
 @pytest.mark.parametrize("number", range(len(WRITTEN)), ids=["%s: %s" % pair for pair in WRITTEN])
 def test_what_yaml_reads_as_something_else_is_refused_where_a_name_is_meant(played, number):
     assert_one_sentence(played.results[len(CASES) + number], WRITTEN[number][0], "quotes")
+
+
+@pytest.mark.parametrize("number", range(len(NOTHING)), ids=["%s %s" % pair for pair in NOTHING])
+def test_an_option_without_a_value_never_means_the_usual(played, number):
+    assert_one_sentence(played.results[len(CASES) + len(WRITTEN) + number], NOTHING[number][1], "has no value")
 
 
 def test_there_is_no_traceback_anywhere(played):

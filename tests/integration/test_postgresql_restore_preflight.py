@@ -87,6 +87,16 @@ def test_an_older_server_than_the_source_is_refused(server: Server, order: LoadO
         server.engine("looked_at").preflight(newer)
 
 
+def test_templates_are_never_replaced(server: Server, order: LoadOrder) -> None:
+    server.create_database("pattern", "IS_TEMPLATE true")
+    for name in ("template1", "pattern"):
+        with pytest.raises(Refused, match="is a template"):
+            server.engine(name).preflight(replace(order, replaces=True))
+    server.psql("ALTER DATABASE pattern IS_TEMPLATE false")
+    server.engine("pattern").preflight(replace(order, replaces=True))
+    server.psql("DROP DATABASE pattern")
+
+
 def test_missing_extensions_are_named(server: Server, order: LoadOrder) -> None:
     row = {
         "name": "postgis",

@@ -136,9 +136,10 @@ class SqliteEngine(Engine):
             warnings=examination.remarks,
             durations={**durations, "store": time.monotonic() - began},
             restore_by_hand=(
-                "%s > /var/tmp/restored.sqlite" % shell_decoding(dump),
+                "(umask 077; %s > /var/tmp/restored.sqlite)" % shell_decoding(dump),
                 "sqlite3 /var/tmp/restored.sqlite 'PRAGMA integrity_check'",
                 "sqlite3 %s '.restore /var/tmp/restored.sqlite'" % shlex.quote(self.database),
+                "rm /var/tmp/restored.sqlite",
             ),
         )
 

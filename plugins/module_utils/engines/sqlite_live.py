@@ -43,6 +43,12 @@ class LiveFile:
     def __init__(self, database: str, settings: EngineSettings) -> None:
         if not os.path.isabs(database) or "\0" in database:
             raise BadInput("The SQLite database %s must be named by its absolute path." % shown(database))
+        plain = os.path.normpath(database)
+        if plain != database:
+            raise BadInput(
+                "The SQLite database %s has a shorter name, %s; write that, for its backups are filed under its name."
+                % (shown(database), shown(plain))
+            )
         self.database = database
         self.path = os.path.realpath(database)
         self._settings = settings

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..errors import BadInput
 from ..model import Marker, Source
 from ..units import format_time
 
@@ -26,12 +27,17 @@ class Declaration:
     file: str | None = None
     request: str | None = None
 
+    def __post_init__(self) -> None:
+        """Raise BadInput unless exactly one thing is wanted; what is missing is never taken for ``latest``."""
+        if sum(wanted is not None for wanted in (self.backup, self.before, self.file)) != 1:
+            raise BadInput("Exactly one of id, before and file says what is to be restored; give one of them a value.")
+
     def __str__(self) -> str:
         if self.file is not None:
             return "file %s" % self.file
         if self.before is not None:
             return "before %s" % format_time(self.before)
-        return self.backup or "latest"
+        return self.backup
 
     def marker(self, at: datetime, backup: str | None, repository: str | None) -> Marker:
         """The marker that a restore of this declaration leaves."""
@@ -61,4 +67,4 @@ class Declaration:
             return False
         if self.before is not None:
             return marker.declared == str(self)
-        return self.backup in (None, "latest") or marker.backup == self.backup
+        return self.backup in ("latest", marker.backup)

@@ -28,6 +28,7 @@ from ..model import SAFETY, Compression, EngineSettings, Fingerprint, Marker, So
 from ..pipeline import Processes
 from ..repository.base import Attempt, Entry, Reading, Repository
 from ..repository.names import new_id
+from ..units import format_duration
 from ..workspace import workspace
 from .choosing import choose
 from .create import CreateRequest, record
@@ -178,7 +179,7 @@ def _carry_out(
         job.repository.check_writable(request.safety_source, 0)
     outcome = Restored(
         changed=True,
-        reason=_what_happens(request, target, job.entry),
+        reason=_what_happens(request, target, job.entry, _lost_since(target, job.entry, now), predict=predict),
         target=target,
         backup=job.entry,
         replaces=replaces and not target.is_empty,
@@ -322,11 +323,16 @@ def _fingerprint(reading: Reading, reader: ArtifactReader) -> Fingerprint | None
         raise Damaged("The fingerprint %s cannot be understood." % shown(artifact.name), artifact.name) from None
 
 
-def _what_happens(request: RestoreRequest, target: Target, entry: Entry | None) -> str:
+def _what_happens(
+    request: RestoreRequest, target: Target, entry: Entry | None, lost: timedelta | None, *, predict: bool
+) -> str:
     what = "The backup %s" % entry.id if entry else "The file %s" % shown(request.declaration.file)
     if not target.exists:
-        return "%s is restored as the new database %s." % (what, shown(target.display))
-    return "%s replaces the database %s." % (what, shown(target.display))
+        does = "would be restored" if predict else "was restored"
+        return "%s %s as the new database %s." % (what, does, shown(target.display))
+    does = "would replace" if predict else "replaced"
+    since = "" if lost is None else " Changes made in the last %s are not in it." % format_duration(lost)
+    return "%s %s the database %s.%s" % (what, does, shown(target.display), since)
 
 
 def _lost_since(target: Target, entry: Entry | None, now: datetime) -> timedelta | None:

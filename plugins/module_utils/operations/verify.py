@@ -99,7 +99,8 @@ def _chosen(
     if request.backup == "latest":
         choice = choose(entries, source, now, backup=None, before=None)
         warnings.extend(choice.warnings)
-        return [choice.entry]
+        # As long as one that is known to be damaged is newer, the newest backup is not whole.
+        return [one for one in entries if one.status == DAMAGED and one.started > choice.entry.started] + [choice.entry]
     return [entry for entry in entries if entry.id == request.backup and (entry.is_good or entry.status == DAMAGED)]
 
 

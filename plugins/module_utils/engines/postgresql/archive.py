@@ -189,6 +189,13 @@ def _list_stream(context: ServerContext, file: ExternalFile) -> str:
     watching = Tap([_listing(context)])
     with file.plain() as (descriptor, commands):
         try:
+            if form_of(file) == CUSTOM:
+                # Only who reads all of it sees that the end is missing.
+                whole = Command(
+                    (context.clients[-1].path("pg_restore"), "--file=/dev/null"), account=context.access.account
+                )
+                context.processes.feed([*commands, whole], descriptor)
+                os.lseek(descriptor, 0, os.SEEK_SET)
             if not commands:
                 return context.processes.feed([_listing(context)], descriptor).decode("utf-8", "surrogateescape")
             context.processes.stream(commands, lambda _piece: None, source=descriptor, tap=watching)

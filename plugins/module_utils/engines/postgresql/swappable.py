@@ -21,7 +21,10 @@ _WAYS_OUT = {
 
 
 def check_swappable(context: ServerContext) -> None:
-    """Raise Refused, naming each prepared transaction, logical slot and subscription of the context's database."""
+    """Raise Refused, naming each prepared transaction, logical slot and subscription of the context's database.
+
+    A template is refused as well: every database that is made later would be made of what is restored into it.
+    """
     database = literal(context.database)
     try:
         with context.session() as live:
@@ -35,6 +38,15 @@ def check_swappable(context: ServerContext) -> None:
             )
     except NotFound:
         return
+    with context.maintenance_session() as session:
+        is_template = session.value(
+            "SELECT datistemplate AS it FROM pg_catalog.pg_database WHERE datname = %s" % database
+        )
+    if is_template:
+        raise Refused(
+            "The database %s is a template, of which new databases are made; restore under another name, or run ALTER"
+            " DATABASE ... IS_TEMPLATE false first if that is really meant." % shown(context.database)
+        )
     if rows:
         found = ["it has the %s %s, %s" % (row["kind"], shown(row["name"]), _WAYS_OUT[row["kind"]]) for row in rows]
         raise Refused("The database %s cannot be swapped: %s." % (shown(context.database), "; ".join(found)))
