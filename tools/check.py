@@ -18,6 +18,8 @@ from workspace import ROOT
 
 PYTHON = sys.executable
 PYTEST = [PYTHON, "-m", "pytest"]
+# Each test file by one process, and one process more than cores, for much of the time is spent waiting for servers.
+SIDE_BY_SIDE = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +47,7 @@ PARTS = [
     Part("format", "ruff: formatting", ["ruff", "format", "--check", "."], "make format"),
     Part("house", "who may import what, how files begin", [PYTHON, "tools/house.py"], "make lint"),
     Part("unit", "pytest: pure logic, no server", [*PYTEST, "tests/unit"], "make unit"),
-    Part("integration", "pytest: real databases", [*PYTEST, "tests/integration"], "make integration"),
+    Part("integration", "pytest: real databases", [*PYTEST, *SIDE_BY_SIDE, "tests/integration"], "make integration"),
     Part("sanity", "ansible-test sanity, no ignore file", [PYTHON, "tools/sanity.py"], "make sanity"),
     Part("ansible-lint", "ansible-lint, profile production", ["ansible-lint", "--strict"], "make lint"),
     Part("docs", "antsibull-docs: plugin documentation", [PYTHON, "tools/plugin_docs.py"], "make lint"),
