@@ -20,7 +20,7 @@ options:
     type: str
   database:
     description:
-      - The name of the database. For SQLite the absolute path of its file.
+      - The name of the database. For SQLite the absolute path of its file, written without C(//), C(.) or C(..).
     type: str
   login_host:
     description:

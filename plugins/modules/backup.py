@@ -38,6 +38,7 @@ options:
   acknowledge:
     description:
       - The id of a backup that departs far from the backups before it. It is accepted as it is, and no backup is made.
+      - Mutually exclusive with O(id), O(if_older_than) and O(pinned).
     type: str
   init:
     description:
@@ -93,6 +94,7 @@ attributes:
     support: full
     details:
       - Goes through the whole preflight, connection, rights and space included, and writes nothing.
+      - It cannot foretell that an SQLite file is corrupt inside, for only a real copy is checked through and through.
   diff_mode:
     support: full
     details:

@@ -20,21 +20,30 @@ options:
     description:
       - V(latest) for the newest good backup, or the id of one.
       - V(latest) is satisfied by a database that was restored from any backup of the same source.
+      - Exactly one of O(id), O(before) and O(file) must be given. One that is given without a value is refused; leave
+        it out with C(default(omit)).
     type: str
   before:
     description:
       - The newest good backup that holds a state of this time or earlier. Written as in ISO 8601 with an offset from
-        UTC, in quotes.
+        UTC, in quotes. It must lie in the past.
+      - Exactly one of O(id), O(before) and O(file) must be given. One that is given without a value is refused; leave
+        it out with C(default(omit)).
     type: str
   file:
     description:
       - The path, on the host, of a dump that was made elsewhere, compressed or not. For SQLite a database file, for
         PostgreSQL what C(pg_dump) writes in any of its formats.
+      - Exactly one of O(id), O(before) and O(file) must be given. One that is given without a value is refused; leave
+        it out with C(default(omit)).
     type: path
   target:
     description:
-      - The database to restore into, by its name, for SQLite by the absolute path of its file.
-      - By default O(database).
+      - The database to restore into, by its name, for SQLite by the absolute path of its file, written without C(//),
+        C(.) or C(..).
+      - A PostgreSQL database that is a template, of which new databases are made, is refused. If it is really meant,
+        run C(ALTER DATABASE ... IS_TEMPLATE false) first.
+      - By default O(database). Given without a value it is refused.
     type: str
   strategy:
     description:
@@ -57,6 +66,7 @@ options:
   request:
     description:
       - Any text, such as a date and the reason. A declaration with another text asks for the restore once more.
+      - An empty text is refused; leave it out with C(default(omit)).
     type: str
   target_host:
     description:
@@ -117,6 +127,8 @@ attributes:
     support: full
     details:
       - Goes through all checks, says what would be replaced and what would be lost since, and writes nothing.
+      - It cannot foretell that the server refuses a statement in SQL text from elsewhere (O(file)). The restore then
+        fails while it loads beside, and the live database is as it was.
   diff_mode:
     support: full
     details:
@@ -164,7 +176,7 @@ EXAMPLES = r"""
     policy: shop
     repository: /var/backups/holdfast
     id: latest
-    confirm: shop
+    confirm: "{{ holdfast_confirm }}" # typed here as for the real run; nothing is replaced
   check_mode: true
   register: plan
 
@@ -182,7 +194,8 @@ msg:
   description: One sentence on what was done and why, or why nothing was to be done.
   returned: always
   type: str
-  sample: The backup 20261120T063000Z-3f9a1c replaces the database "shop".
+  sample: >-
+    The backup 20261120T063000Z-3f9a1c replaced the database "shop". Changes made in the last 1h 30m are not in it.
 restore:
   description: What was done, or would be in check mode. Every key is there; what is not known is null.
   returned: success

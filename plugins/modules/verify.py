@@ -15,12 +15,15 @@ description:
   - Damage fails the task and names the file. The other backups are read all the same.
   - Damage is remembered beside the backup, so that it is never V(latest) again and retention does not count on it,
     until a later verification finds it whole.
-  - What cannot be decrypted without an identity is checked by its checksums only, and the result says so.
+  - What cannot be decrypted without an identity is checked by its checksums only, and the message says that its content
+    was not read.
   - This shows that what is stored is what was written. That it restores, only a restore shows.
 options:
   id:
     description:
       - V(latest) for the newest good backup of each source, V(all) for every backup, or the id of one.
+      - V(latest) also reads again the damaged backups that are newer than it, and fails as long as one is damaged.
+      - Let V(all) run now and then, such as once a week, for otherwise older backups are not read again.
     type: str
     default: latest
   age_identity_file:
