@@ -54,9 +54,9 @@ class Rules:
 
     def __post_init__(self) -> None:
         for name, count in self.keep_counts().items():
-            if count is not None and (type(count) is not int or count < 0):
+            if count is not None and (not _is_whole(count) or count < 0):
                 raise BadInput(f"The option {name} is {shown(count)}; write how many backups to keep, such as 7.")
-        if self.max_count is not None and (type(self.max_count) is not int or self.max_count < 1):
+        if self.max_count is not None and (not _is_whole(self.max_count) or self.max_count < 1):
             raise BadInput(
                 f"The option max_count is {shown(self.max_count)}; write how many backups may stay, 1 or more."
             )
@@ -103,3 +103,8 @@ class Rules:
             return ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: "Europe" may be a directory
             raise unknown from error
+
+
+def _is_whole(count: object) -> bool:
+    """Whether it is a whole number; true and false are none, although Python counts with them."""
+    return isinstance(count, int) and not isinstance(count, bool)

@@ -95,8 +95,8 @@ def fill_postgresql(run_sql: Callable[[str], object], size: int) -> None:
 def fill_sqlite(path: pathlib.Path, size: int) -> None:
     """Make a smaller shop in a new SQLite file of about ``size`` bytes, with an index."""
     chance = random.Random(5)
-    words = ["%x" % chance.getrandbits(chance.randrange(8, 36)) for _ in range(_WORDS)]
-    sentences = [" ".join(chance.choices(words, k=12)) for _ in range(_SENTENCES)]
+    words = ["%x" % chance.getrandbits(chance.randrange(8, 36)) for _word in range(_WORDS)]
+    sentences = [" ".join(chance.choices(words, k=12)) for _sentence in range(_SENTENCES)]
 
     def rows() -> Iterator[tuple[int, int, float, str]]:
         for number in range(max(size // 260, 10)):
