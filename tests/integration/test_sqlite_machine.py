@@ -275,13 +275,14 @@ def test_a_new_file_that_does_not_fit_leaves_nothing(tmp_path, place):
 
 
 MEASURE = """
-import resource, sys
+import sys
 sys.path[:0] = [{tests!r}, {collections!r}]
+from integration.circle_program import peak
 from integration.sqlite_support import Place, execute
 place = Place({base!r})
 kept = place.take({shop!r})
 place.restore({shop!r}, kept.order(), safety=True)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak() // 1024)
 """
 
 
