@@ -331,7 +331,8 @@ def _what_happens(
         does = "would be restored" if predict else "was restored"
         return "%s %s as the new database %s." % (what, does, shown(target.display))
     does = "would replace" if predict else "replaced"
-    since = "" if lost is None else " Changes made in the last %s are not in it." % format_duration(lost)
+    is_worth_a_word = lost is not None and lost >= timedelta(seconds=1)
+    since = " Changes made in the last %s are not in it." % format_duration(lost) if is_worth_a_word else ""
     return "%s %s the database %s.%s" % (what, does, shown(target.display), since)
 
 
