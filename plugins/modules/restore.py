@@ -176,7 +176,7 @@ EXAMPLES = r"""
     policy: shop
     repository: /var/backups/holdfast
     id: latest
-    confirm: "{{ holdfast_confirm }}" # typed here as for the real run; nothing is replaced
+    confirm: shop # for a look only; nothing is replaced
   check_mode: true
   register: plan
 

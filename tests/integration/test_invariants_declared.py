@@ -232,7 +232,9 @@ def outline(result: Any) -> dict[str, Any]:
         if hasattr(result, name):
             told[name] = getattr(result, name)
     if hasattr(result, "target"):
-        told.update(reason=result.reason, backup=result.backup and result.backup.id)
+        reason = result.reason.partition(" Changes")[0]
+        reason = reason.replace("would replace", "replaced").replace("would be restored", "was restored")
+        told.update(reason=reason, backup=result.backup and result.backup.id)
     if hasattr(result, "sources"):
         told["removed"] = [(one.source, one.held, sorted(one.removed), one.decisions) for one in result.sources]
     if hasattr(result, "reports"):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -73,6 +74,7 @@ class LiveFile:
         if os.geteuid() != 0:
             return None
         _check_links(self.database, owner)
+        _check_folders(self.path, owner)
         return account_of(owner)
 
     def look(self) -> Seen:
@@ -130,6 +132,24 @@ def _look(path: str) -> dict[str, Any]:
         "is_unfinished": read_intent(path) is not None,
         "obstacle": obstacle_to_opening(path, facts),
     }
+
+
+def _check_folders(path: str, owner: int) -> None:
+    """Refuse a file in a directory of somebody who is neither root nor the file's owner.
+
+    Whoever owns a directory may put another user's file in the place of this one between two of our looks, and root
+    would work in it with that user's rights. ``path``: without links.
+    """
+    folder = os.path.dirname(path)
+    while folder != "/":
+        status = os.lstat(folder)
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (0, owner):
+            raise Refused(
+                "The directory %s, in which %s lies, belongs to user %s and the file to user %s; run the task as the"
+                " file's owner (become_user), or give the directory to that user or to root."
+                % (shown(folder), shown(path), account_of(status.st_uid).name, account_of(owner).name)
+            )
+        folder = os.path.dirname(folder)
 
 
 def _check_links(path: str, owner: int) -> None:

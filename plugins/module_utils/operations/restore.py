@@ -97,7 +97,7 @@ def restore(request: RestoreRequest, now: datetime, *, predict: bool = False) ->
         engine.settle(force=_is_asked_anew(request))
     target = engine.target()
     satisfied = request.declaration.why_satisfied(target.marker)
-    if satisfied:
+    if satisfied and not _has_been_emptied(request, target):
         return Restored(changed=False, reason=satisfied, target=target, marker=target.marker)
     _check_confirmed(request, target)
     with ExitStack() as stack:
@@ -151,7 +151,10 @@ def _job_of_backup(request: RestoreRequest, target: Target, now: datetime, stack
     for artifact in reading.manifest.artifacts:
         reader.check(artifact)
     fingerprint = _fingerprint(reading, reader)
-    is_foreign = target.identity is None or reading.manifest.server.identity != target.identity
+    # What a manifest says of its server can be forged; under whose name it lies cannot, where folders have owners.
+    is_own_host = request.safety_source is None or request.safety_source.host == source.host
+    is_same_server = target.identity is not None and reading.manifest.server.identity == target.identity
+    is_foreign = not (is_own_host and is_same_server)
 
     def order(processes: Processes) -> LoadOrder:
         return LoadOrder(
@@ -304,6 +307,18 @@ def _check_confirmed(request: RestoreRequest, target: Target) -> None:
 def _is_asked_anew(request: RestoreRequest) -> bool:
     """Whether a person has typed the target's name and a request; a wrong name is refused later all the same."""
     return request.confirm == request.target and request.declaration.request is not None
+
+
+def _has_been_emptied(request: RestoreRequest, target: Target) -> bool:
+    """Whether the target holds nothing although what its marker speaks of held something."""
+    if not target.is_empty:
+        return False
+    if request.place is None or target.marker.source is None:
+        return True
+    with opened(request.place) as repository:
+        entries = repository.entries(target.marker.source)
+    restored = next((one.manifest for one in entries if one.id == target.marker.backup and one.manifest), None)
+    return restored is None or restored.tables != 0
 
 
 def _unfinished(target: Target) -> tuple[str, ...]:

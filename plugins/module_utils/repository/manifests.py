@@ -25,6 +25,7 @@ from .records import decode_json, encode_json, parse_moment
 FORMAT = 1
 MANIFEST_LIMIT = 4 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_ENCODINGS = ((), ("zstd",), ("age",), ("zstd", "age"))
 _SEAL = b',\n "sha256": "'
 _END = b"\n}\n"
 
@@ -157,6 +158,7 @@ def _artifact_from_json(data: object, path: str) -> Artifact:
     )
     _demand(_is_file_name(artifact.name), "name", path)
     _demand(artifact.kind in ("file", "directory"), "kind", path)
+    _demand(artifact.encoding in _ENCODINGS, "encoding", path)
     _demand(_SHA256.fullmatch(artifact.sha256) is not None, "sha256", path)
     _demand(_is_file_name(artifact.index) if artifact.index else artifact.kind == "file", "index", path)
     return artifact

@@ -181,9 +181,16 @@ def _socket_owner(connection: Connection) -> int | None:
             status = os.stat(os.path.join(candidate, ".s.PGSQL.%d" % (connection.port or 5432)))
         except OSError:
             continue
-        if stat.S_ISSOCK(status.st_mode) and status.st_uid != 0:
+        if stat.S_ISSOCK(status.st_mode) and status.st_uid != 0 and _is_servers_own(candidate, status.st_uid):
             return status.st_uid
     return None
+
+
+def _is_servers_own(directory: str, owner: int) -> bool:
+    """Whether a socket there can be believed: in a directory where everybody may write, only the one of postgres."""
+    if not os.stat(directory).st_mode & stat.S_IWOTH:
+        return True
+    return _exists("postgres") and account_named("postgres").uid == owner
 
 
 def _exists(name: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Callable
 
 from ...errors import NotFound
@@ -36,6 +37,11 @@ class ServerContext:
         if watch is None:
             return self
         return ServerContext(self.database, self.settings, self.processes.watched(watch), self.access, self._search)
+
+    def with_jobs(self, jobs: int) -> ServerContext:
+        """The same with so many parallel workers."""
+        settings = replace(self.settings, jobs=jobs)
+        return ServerContext(self.database, settings, self.processes, self.access, self._search)
 
     @property
     def maintenance_database(self) -> str:

@@ -90,6 +90,7 @@ def loaded(context: ServerContext, order: LoadOrder, workspace: Folder) -> Itera
             _create(context, session, name, ready)
             warnings = _load(context, session, order, workspace, name, ready)
             loaded_at = time.monotonic()
+            _close(session, name)
             _analyze(context, name)
             yield LoadedCopy(
                 name=name,
@@ -172,6 +173,17 @@ def clear_leftovers(context: ServerContext, session: Session) -> None:
     remove_made_roles(session, context.database)
 
 
+def _close(session: Session, name: str) -> None:
+    """Keep the owner out of the loaded copy, who could change it while it is compared; superusers ignore the limit."""
+    if not session.value("SELECT rolsuper AS it FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER"):
+        return
+    session.execute("ALTER DATABASE %s CONNECTION LIMIT 0" % identifier(name))
+    session.query(
+        "SELECT pg_catalog.pg_terminate_backend(pid) AS ended FROM pg_catalog.pg_stat_activity"
+        " WHERE datname = %s AND pid <> pg_catalog.pg_backend_pid()" % literal(name)
+    )
+
+
 def _properties_for_file(context: ServerContext, session: Session) -> dict[str, Any]:
     """A file from elsewhere says nothing of the database: those of the present one hold, or a new database's."""
     try:
@@ -220,17 +232,34 @@ def _load(
     warnings: tuple[str, ...] = ()
     with opened_dump(order, context.access.account, workspace) as dump, _named(order):
         if ready.plan.by != OWNER:
-            _load_all(ourselves, dump, ready, beforehand=())
+            _load_as_ourselves(ourselves, session, dump, ready)
         else:
             reason = _load_as_owner(ourselves, session, dump, ready)
             if reason is not None:
                 warnings = (superuser_warning(reason),)
                 _drop_database(session, name)
                 _create(context, session, name, ready)
-                _load_all(ourselves, dump, ready, beforehand=())
+                _load_as_ourselves(ourselves, session, dump, ready)
     if is_empty(context, name) and _should_hold_something(order, ready):
         raise RestoreFailed("The dump was read without an error, but nothing came of it: the copy is empty.")
     return warnings
+
+
+def _load_as_ourselves(ourselves: Loader, session: Session, dump: Dump, ready: Preparation) -> None:
+    """Load with our own rights; once more by a single worker where several got in each other's way.
+
+    The workers of pg_restore give privileges in any order, and one that a grantee passed on may need another, such
+    as USAGE on the schema, that no worker has given yet.
+    """
+    try:
+        _load_all(ourselves, dump, ready, beforehand=())
+    except ToolFailed as reason:
+        if dump.folder is None or not is_denial(reason):
+            raise
+        _drop_database(session, ourselves.database)
+        _create(ourselves.context, session, ourselves.database, ready)
+        alone = replace(ourselves, context=ourselves.context.with_jobs(1))
+        _load_all(alone, dump, ready, beforehand=())
 
 
 @contextmanager

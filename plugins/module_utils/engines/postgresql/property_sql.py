@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...errors import Refused, shown
-from .parameters import set_clause
+from .parameters import OWN_PREFIX, set_clause
 from .session import Session, SqlError, identifier, literal
 from .words import some_of
 
@@ -162,9 +162,13 @@ def ordered_grants(
 def _permitted(
     session: Session, rows: Sequence[Mapping[str, Any]], *, is_trusted: bool
 ) -> tuple[list[Mapping[str, Any]], list[str]]:
-    """The settings to make, and the names of those that somebody else's backup may not bring."""
+    """The settings to make, and the names of those that somebody else's backup may not bring.
+
+    Our own marks come from no backup: one could call a live database a kept one.
+    """
+    rows = [row for row in rows if not row["name"].lower().startswith(OWN_PREFIX)]
     if is_trusted:
-        return list(rows), []
+        return rows, []
     everybodys = {
         row["name"].lower() for row in session.query("SELECT name FROM pg_catalog.pg_settings WHERE context = 'user'")
     }

@@ -168,8 +168,9 @@ def _power_of(session: Session, owner: str, reachable: set[str], *, is_foreign: 
             found.append("the owner %s is a superuser or can become one" % owner)
         elif row["name"] in reachable and row["rolcreaterole"] and is_foreign:
             found.append("the owner %s can make roles" % owner)
-    if is_foreign and reachable & {"pg_execute_server_program", "pg_write_server_files"}:
-        found.append("the owner %s can reach the server's operating system" % owner)
+    predefined = sorted(name for name in reachable if name.startswith("pg_") and name != "pg_database_owner")
+    if is_foreign and predefined:
+        found.append("the owner %s has the rights of %s" % (owner, ", ".join(predefined)))
     return found
 
 

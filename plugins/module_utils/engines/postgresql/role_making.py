@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .naming import made_mark
+from .parameters import OWN_PREFIX
 from .roles import creation_steps, membership_sql
 from .session import Session, SqlError, identifier, literal
 from .words import some_of
@@ -111,5 +112,9 @@ def remove_made_roles(session: Session, target: str) -> None:
 
 def _weakened(role: Mapping[str, Any], harmless: set[str]) -> dict[str, Any]:
     """``role`` with rights in its own databases alone."""
-    settings = [(name, value) for name, value in role["settings"] if name in harmless or "." in name]
+    settings = [
+        (name, value)
+        for name, value in role["settings"]
+        if name in harmless or ("." in name and not name.lower().startswith(OWN_PREFIX))
+    ]
     return dict(role, settings=settings, **dict.fromkeys(_POWERS, False))

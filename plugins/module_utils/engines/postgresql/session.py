@@ -85,6 +85,12 @@ class Session:
         self.user: str = about["role"]
         self.backend_pid: int = about["pid"]
         self.execute("SET client_min_messages = error")
+        # A table that its owner swaps for a view after we have looked would run the owner's code as us. The setting
+        # came with the fix of CVE-2024-7348; where it is not known, nothing is set.
+        self.query(
+            "SELECT pg_catalog.set_config(name, 'view, foreign-table', false) AS it FROM pg_catalog.pg_settings"
+            " WHERE name = 'restrict_nonsystem_relation_kind'"
+        )
         if self.server_version >= 140000:
             self.execute("SET idle_session_timeout = 0")
         if self.server_version >= 170000:
