@@ -190,14 +190,14 @@ def _properties_for_file(context: ServerContext, session: Session) -> dict[str, 
         with context.session() as live:
             return dict(read_properties(live), roles=[])
     except NotFound:
-        usual = _properties_of_template(context)
+        return _properties_of_a_new_database(context, session)
+
+
+def _properties_of_a_new_database(context: ServerContext, session: Session) -> dict[str, Any]:
+    with context.session("template1") as template:
+        usual = read_properties(template)
     fresh = {"acl": None, "settings": [], "comment": None, "security_labels": [], "is_template": False, "roles": []}
     return dict(usual, owner=session.user, connection_limit=-1, tablespace="pg_default", **fresh)
-
-
-def _properties_of_template(context: ServerContext) -> dict[str, Any]:
-    with context.session("template1") as template:
-        return read_properties(template)
 
 
 def _create(context: ServerContext, session: Session, name: str, ready: Preparation) -> None:
