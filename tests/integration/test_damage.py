@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from ansible_collections.holdfast.db.plugins.module_utils.operations.prune impor
 from ansible_collections.holdfast.db.plugins.module_utils.operations.requests import Place, Selection
 from ansible_collections.holdfast.db.plugins.module_utils.operations.restore import RestoreRequest, restore
 from ansible_collections.holdfast.db.plugins.module_utils.operations.verify import VerifyRequest, verify
+from ansible_collections.holdfast.db.plugins.module_utils.repository.manifests import decode_manifest, encode_manifest
 from ansible_collections.holdfast.db.plugins.module_utils.retention import Rules
 
 
@@ -123,3 +126,20 @@ def test_check_mode_remembers_nothing_and_a_whole_backup_is_good_again(shop: Sho
     (shop.folder(backup) / "database.sqlite.zst").write_bytes(before)
     assert not shop.verify().damaged
     assert shop.statuses() == {backup: "completed"}
+
+
+@pytest.mark.parametrize("fingerprint", [b"[" * 100_000, b'{"tables": [], "objects": []}', b'{"tables": 1}', b"\xff"])
+def test_a_fingerprint_that_is_none_is_damage_and_no_crash(shop: Shop, tmp_path: Path, fingerprint: bytes) -> None:
+    """Its checksums are right, as whoever may write into the repository can make them."""
+    backup = shop.back_up()
+    folder = shop.folder(backup)
+    manifest = decode_manifest((folder / "manifest.json").read_bytes(), "manifest.json")
+    (folder / "fingerprint.json").write_bytes(fingerprint)
+    forged = replace(
+        manifest.artifact("fingerprint"), size=len(fingerprint), sha256=hashlib.sha256(fingerprint).hexdigest()
+    )
+    artifacts = tuple(forged if one.role == "fingerprint" else one for one in manifest.artifacts)
+    (folder / "manifest.json").write_bytes(encode_manifest(replace(manifest, artifacts=artifacts)))
+    assert shop.verify().damaged
+    with pytest.raises((Damaged, NotFound)):
+        restore(shop.copy_of("latest", tmp_path / "copy.db"), now())

@@ -68,7 +68,7 @@ def fingerprint_of(manifest: Manifest, reader: ArtifactReader) -> Fingerprint | 
         return None
     try:
         return Fingerprint.from_json(json.loads(reader.text(artifact)))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise Damaged("The artifact %s cannot be understood." % shown(artifact.name), artifact.name) from None
 
 

@@ -334,7 +334,7 @@ def _fingerprint(reading: Reading, reader: ArtifactReader) -> Fingerprint | None
         return None
     try:
         return Fingerprint.from_json(json.loads(reader.text(artifact)))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Damaged("The fingerprint %s cannot be understood." % shown(artifact.name), artifact.name) from None
 
 

@@ -112,7 +112,7 @@ def _keys(contents: str) -> list[str]:
 def _fingerprint(reader: ArtifactReader, stored: Artifact) -> Fingerprint:
     try:
         return Fingerprint.from_json(json.loads(reader.text(stored)))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise Damaged("The fingerprint %s cannot be read." % shown(stored.name), stored.name) from None
 
 

@@ -49,6 +49,6 @@ def complete_properties(order: LoadOrder) -> dict[str, Any]:
         of_roles = values["roles"]
         properties["settings"] = values["settings"]
         properties["roles"] = [dict(role, settings=of_roles.get(role["name"], [])) for role in properties["roles"]]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Damaged("The settings %s cannot be understood." % shown(artifact.name), artifact.name) from None
     return properties
