@@ -246,9 +246,20 @@ class ArtifactReader:
             os.close(descriptor)
 
     def text(self, artifact: Artifact) -> str:
-        """The plain text of a small artifact; raises ToolFailed where it cannot be decoded."""
+        """The plain text of a small artifact; raises ToolFailed where it cannot be decoded.
+
+        Raises Damaged where it unpacks to more than 64 MiB, which no text of ours does.
+        """
+        pieces: list[bytes] = []
+
+        def take(piece: bytes) -> None:
+            pieces.append(piece)
+            if sum(map(len, pieces)) > INDEX_LIMIT:
+                raise Damaged("The artifact %s unpacks to more than it may hold." % shown(artifact.name), artifact.name)
+
         with self.plain(artifact) as (descriptor, commands):
-            return self.processes.feed(commands, descriptor).decode("utf-8", "surrogateescape")
+            self.processes.stream(commands, take, source=descriptor)
+        return b"".join(pieces).decode("utf-8", "surrogateescape")
 
     @contextmanager
     def directory(self, artifact: Artifact, account: Account | None, workspace: Folder) -> Iterator[Folder]:

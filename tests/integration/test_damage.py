@@ -143,3 +143,11 @@ def test_a_fingerprint_that_is_none_is_damage_and_no_crash(shop: Shop, tmp_path:
     assert shop.verify().damaged
     with pytest.raises((Damaged, NotFound)):
         restore(shop.copy_of("latest", tmp_path / "copy.db"), now())
+
+
+def test_a_folder_that_somebody_else_made_hides_nobodys_backups(shop: Shop) -> None:
+    backup = shop.back_up()
+    (Path(shop.place.repository) / "other host" / "a b" / "c").mkdir(parents=True)
+    (Path(shop.place.repository) / "other" / "shop" / "a b").mkdir(parents=True)
+    assert shop.statuses() == {backup: "completed"}
+    assert not shop.verify().damaged

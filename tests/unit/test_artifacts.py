@@ -216,3 +216,10 @@ def test_recipients_are_tried_by_age_itself_and_a_secret_key_is_never_repeated(k
     with pytest.raises(BadInput, match="is a secret key") as caught:
         check_recipients([secret], Processes())
     assert secret[20:] not in str(caught.value)
+
+
+def test_a_text_that_unpacks_to_a_flood_is_damage(folder: Folder) -> None:
+    flood = Command(("head", "-c", str(200 << 20), "/dev/zero"))
+    artifact, _tap = writer(folder).stream("fingerprint.json", "fingerprint", [flood])
+    with pytest.raises(Damaged, match="unpacks to more"):
+        ArtifactReader(folder, Processes()).text(artifact)

@@ -25,6 +25,7 @@ from .records import Marks, read_attempts, read_last_drills, read_marks, read_ob
 from .troubles import sentence
 
 _UNMARKED = Marks()
+_SHORTENED = "~"
 
 
 def list_sources(root: Folder) -> tuple[Source, ...]:
@@ -33,7 +34,9 @@ def list_sources(root: Folder) -> tuple[Source, ...]:
     for host_name, host in _subfolders(root):
         for policy_name, policy in _subfolders(host):
             for database_name, database in _subfolders(policy):
-                found.append(_source_of(database, (host_name, policy_name, database_name)))
+                source = _source_of(database, (host_name, policy_name, database_name))
+                if source is not None:
+                    found.append(source)
     return tuple(sorted(found, key=lambda source: (source.host, source.policy, source.database)))
 
 
@@ -172,8 +175,8 @@ def _subfolders(parent: Folder) -> Iterator[tuple[str, Folder]]:
             yield name, folder
 
 
-def _source_of(database: Folder, names: tuple[str, str, str]) -> Source:
-    """The real names of the source in ``database``, whose path ends in ``names``.
+def _source_of(database: Folder, names: tuple[str, str, str]) -> Source | None:
+    """The real names of the source in ``database``, whose path ends in ``names``; None for a folder that is not ours.
 
     The path decides, for backups are looked up by it; the record is needed where a long name was shortened.
     """
@@ -185,6 +188,8 @@ def _source_of(database: Folder, names: tuple[str, str, str]) -> Source:
     except (Damaged, BadInput, KeyError, TypeError, AttributeError, OSError):
         pass
     decoded = [name_of_folder(name) for name in names]
+    if any(one is None and _SHORTENED not in name for one, name in zip(decoded, names)):
+        return None
     if None in decoded:
         raise Damaged(
             "%s does not say which source the folder belongs to; write host, policy and database into it by hand."
