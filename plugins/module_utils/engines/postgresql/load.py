@@ -129,9 +129,25 @@ def prepare(context: ServerContext, session: Session, order: LoadOrder, workspac
         contents=contents,
     )
     plan = decide(session, wish)
+    if order.is_foreign and order.manifest is not None and plan.by == OWNER and plan.owner in roles:
+        plan = replace(plan, warnings=(*plan.warnings, *_borrowed_rights(context, session, plan.owner)))
     if wish.is_file and contents is not None and not plan.without_owners:
         _check_owners(contents, roles)
     return Preparation(contents, major_of_writer(order, contents), properties, plan, making, is_trusted)
+
+
+def _borrowed_rights(context: ServerContext, session: Session, owner: str) -> list[str]:
+    """A line where somebody else's dump names as its owner a role of this server that does not own the target."""
+    owns = session.value(
+        "SELECT 1 AS it FROM pg_catalog.pg_database AS d JOIN pg_catalog.pg_roles AS r ON r.oid = d.datdba"
+        " WHERE d.datname = %s AND r.rolname = %s" % (literal(context.database), literal(owner))
+    )
+    if owns:
+        return []
+    return [
+        "The code in this backup of another host runs with the rights of the role %s, which this server had before,"
+        " also in other databases of that role." % shown(owner)
+    ]
 
 
 def _check_owners(contents: Contents, roles: set[str]) -> None:
