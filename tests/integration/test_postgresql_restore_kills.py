@@ -86,7 +86,7 @@ def test_roles_and_databases_that_a_killed_restore_made_are_cleared_by_the_next(
     assert server.psql("SELECT count(*) FROM pg_roles WHERE rolname IN ('killed_owner', 'killed_reader')") == "2"
 
 
-@pytest.mark.soak  # on a busy machine the wait for the lock is over before it is seen; the random blows stay in every run
+@pytest.mark.soak  # on a busy machine the wait for the lock is over before it is seen
 def test_killed_in_the_middle_of_the_swap(server: Server, stored: Stored) -> None:
     server.psql("UPDATE shop.state SET word = 'live'", DATABASE)
     # Holds the database's lock, so that RENAME has to wait, and everybody who comes after it.
