@@ -13,7 +13,7 @@ from .base import Engine
 
 def known_engines() -> dict[str, type[Engine]]:
     """Every engine by its name; importing an engine's class is what makes it known."""
-    from .postgresql.engine import PostgresqlEngine  # noqa: F401
+    from .postgresql.engine import PostgresqlEngine  # noqa: F401 - imported to be known
     from .sqlite import SqliteEngine  # noqa: F401
 
     return {engine.name: engine for engine in Engine.__subclasses__()}
